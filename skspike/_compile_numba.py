@@ -1,0 +1,96 @@
+"""Compile plain Python templates with numba, once per machine.
+
+A template reads its compile-time choices from global names. :func:`specialize` binds those names
+to constants, names the result after a digest of its whole content, and compiles it with a disk
+cache: nothing but what is used gets compiled, and an edited source can never meet stale code.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from types import FunctionType
+
+import numba
+
+log = logging.getLogger("skspike")
+
+
+def specialize(template: Callable, **constants: object) -> Callable:
+    """Compile `template` with the global names in `constants` bound to constant values.
+
+    Functions among the constants are compiled too, bound to the same constants. Only what the
+    template names, itself or through its functions, decides which version is compiled.
+    The result releases the GIL.
+    """
+    used = _used(template, constants)
+    return _compile(template, tuple(sorted((name, constants[name]) for name in used)))
+
+
+def _used(function: Callable, constants: dict[str, object]) -> set[str]:
+    """Return the names of the constants that a function reaches."""
+    names = set(function.__code__.co_names) & set(constants)
+    for name in tuple(names):
+        if isinstance(constants[name], FunctionType):
+            names |= _used(constants[name], constants)
+    return names
+
+
+@functools.cache
+def _compile(template: Callable, used: tuple[tuple[str, object], ...]) -> Callable:
+    """Compile one version of a template."""
+    name = f"{template.__qualname__}_{_digest(template, used)}"
+    return _announce_compilation(_njit_cached(_bind(template, dict(used), name)), name)
+
+
+def _bind(function: Callable, constants: dict[str, object], qualname: str) -> FunctionType:
+    """Copy a function with constants in place of the global names that it uses."""
+    names = {
+        name: numba.njit(nogil=True)(_bind(value, constants, value.__qualname__))
+        if isinstance(value, FunctionType)
+        else value
+        for name, value in constants.items()
+        if name in function.__code__.co_names
+    }
+    copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
+    copy.__module__, copy.__qualname__ = function.__module__, qualname
+    return copy
+
+
+def _digest(template: Callable, constants: tuple) -> str:
+    """Hash everything that decides the machine code, except the machine (numba adds that)."""
+    parts = [inspect.getsource(template)]
+    for name, value in constants:
+        content = inspect.getsource(value) if isinstance(value, FunctionType) else repr(value)
+        parts.append(f"{name}={content}")
+    return blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def _njit_cached(function: Callable) -> Callable:
+    """Compile lazily with a disk cache, or without one where no folder can be written."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError as error:  # numba: "cannot cache function: no locator available"
+        log.info("kernels are not cached on disk: %s", error)
+        return numba.njit(nogil=True)(function)
+
+
+def _announce_compilation(dispatcher: Callable, name: str) -> Callable:
+    """Log how long the first call spent on compiling, unless the cache served it."""
+
+    @functools.wraps(dispatcher)
+    def kernel(*args: object) -> object:
+        if dispatcher.signatures:
+            return dispatcher(*args)
+        start = time.perf_counter()
+        result = dispatcher(*args)
+        if not dispatcher.stats.cache_hits:
+            seconds = time.perf_counter() - start
+            log.info("compiled kernel %s in %.1f s; later processes find it cached", name, seconds)
+        return result
+
+    return kernel

@@ -1,0 +1,61 @@
+"""One small thread pool for compiled kernels that release the GIL.
+
+Numba's own threading layers are either not fork-safe (OpenMP) or not safe under concurrent
+calls (workqueue); plain threads are both, and compile several times faster.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+
+_lock = threading.Lock()
+_worker = threading.local()
+_pool: ThreadPoolExecutor | None = None
+
+
+def _mark_worker() -> None:
+    _worker.inside = True
+
+
+def _get_pool() -> ThreadPoolExecutor:
+    """Return the pool of this process, made at first use."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(os.cpu_count() or 1, "skspike", initializer=_mark_worker)
+        return _pool
+
+
+def _forget_pool() -> None:
+    """Drop the parent's pool in a forked child: its threads did not survive the fork."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def parallel_for(
+    body: Callable[[int, int], object], n: int, *, grain: int, n_threads: int
+) -> None:
+    """Call ``body(start, stop)`` on contiguous chunks that cover ``range(n)``.
+
+    Chunks hold at least `grain` items, and there are at most `n_threads` of them. The calling
+    thread works on the first chunk itself; a call from inside the pool runs serially.
+    """
+    n_chunks = max(1, min(n_threads, n // max(grain, 1)))
+    if n_chunks == 1 or getattr(_worker, "inside", False):
+        body(0, n)
+        return
+    cuts = [n * i // n_chunks for i in range(n_chunks + 1)]
+    others = [_get_pool().submit(body, *cut) for cut in zip(cuts[1:-1], cuts[2:], strict=True)]
+    try:
+        body(cuts[0], cuts[1])
+    finally:
+        wait(others)  # the buffers must outlive every chunk, whatever happened in the first
+    for other in others:
+        other.result()
