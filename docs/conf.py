@@ -1,0 +1,62 @@
+"""Sphinx configuration: numpydoc for the API, MyST for the pages, sphinx-gallery for the examples."""
+
+import warnings
+
+import skspike
+
+project = "skspike"
+author = "skspike developers"
+copyright = f"2026, {author}"
+version = release = skspike.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb", "auto_examples/*.py"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# The API reference is generated from each package's __all__.
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_default_options = {"members": None, "inherited-members": None}
+autodoc_typehints = "none"  # numpydoc's type lines say it
+numpydoc_class_members_toctree = False
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+numpydoc_validation_checks = set()  # tests/test_house_docstrings.py validates
+
+# A build without network must not fail: other projects are linked by plain URLs.
+intersphinx_mapping = {}
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"/(?!plot_)\w+\.py$",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "write_computation_times": False,
+    "plot_gallery": True,
+}
+suppress_warnings = ["config.cache"]  # sphinx-gallery's settings cannot be pickled
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skspike {version}"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": False, "show_prev_next": False}
+
+# What an example warns about belongs to its page only if it is ours.
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(?!skspike)")
