@@ -1,0 +1,81 @@
+"""A newcomer finds the right file at the first guess: the trees of code, tests and docs agree."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+import skspike
+from tests.house import PACKAGE, ROOT, public_objects
+
+TESTS = ROOT / "tests"
+NO_TWIN = {
+    "test_house_*.py": "about the package as a whole",
+    "*golden*.py": "one set of vectors runs through several floors",
+    "benchmarks/*": "timing is not a test; the benchmarks check parity themselves",
+}
+TEST_FILES = sorted(str(file.relative_to(TESTS)) for file in TESTS.rglob("test_*.py"))
+MODULES = sorted(str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("_[!_]*.py"))
+
+
+def homes(test: str) -> list[Path]:
+    """Return where the subject of tests/a/test_b_c.py may be: skspike/a/_b_c.py, /_b.py, /b.py ..."""
+    path = Path(test)
+    words = path.stem.removeprefix("test_").split("_")
+    stems = ["_".join(words[:n]) for n in range(len(words), 0, -1)]
+    return [path.parent / f"{mark}{stem}.py" for stem in stems for mark in ("_", "")]
+
+
+def covers(test: str, module: str) -> bool:
+    """Tell whether a test file's name begins with that of a module, or of its operator."""
+    if Path(test).parent != Path(module).parent:
+        return False
+    operator = re.sub(r"_(numba|reference|triton)$", "", Path(module).stem.lstrip("_"))
+    return re.match(rf"test_{operator}(_|$)", Path(test).stem) is not None
+
+
+@pytest.mark.parametrize("test", TEST_FILES)
+def test_every_test_file_has_its_module(test):
+    if any(fnmatch(test, pattern) for pattern in NO_TWIN):
+        return
+    package = (PACKAGE / Path(test).parent / Path(test).stem.removeprefix("test_")).is_dir()
+    assert package or any((PACKAGE / home).is_file() for home in homes(test)), (
+        f"tests/{test} mirrors no module of skspike"
+    )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_its_test_file(module):
+    assert any(covers(test, module) for test in TEST_FILES), f"skspike/{module} has no test file"
+
+
+def test_the_mirror_rule_sees_faults():
+    assert Path("nn/_sma.py") in homes("nn/test_sma_zoneout.py")
+    assert not any((PACKAGE / home).is_file() for home in homes("kernels/test_nonsense.py"))
+    assert covers("kernels/test_lif.py", "kernels/_lif_numba.py")
+    assert not covers("kernels/test_lifetime.py", "kernels/_lif.py")
+    assert not covers("nn/test_lif.py", "kernels/_lif.py")
+
+
+def test_the_changelog_has_the_version_being_made():
+    released = re.sub(r"\.?dev\d+$", "", skspike.__version__)
+    changelog = (ROOT / "docs" / "changelog.md").read_text()
+    section = changelog.partition(f"## {released}")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\* .+", section, flags=re.MULTILINE)
+    assert len(lines) >= 8, f"docs/changelog.md must list the changes of {released}"
+
+
+@pytest.mark.parametrize("name", sorted({n.rpartition(".")[2] for n in public_objects()}))
+def test_every_public_name_is_in_the_changelog(name):
+    assert name in (ROOT / "docs" / "changelog.md").read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", *map(str, Path("docs").rglob("*.md"))])
+def test_pages_begin_with_a_title_and_a_sentence(page):
+    title, _, text = (ROOT / page).read_text().partition("\n")
+    assert title.startswith("# ")
+    first = re.split(r"\n\s*\n", text.strip())[0]
+    assert re.match(r"[A-Z`{\"]|skspike", first), f"{page} must begin with a sentence"
