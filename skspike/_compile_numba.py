@@ -19,6 +19,9 @@ import numba
 
 log = logging.getLogger("skspike")
 
+# "numpy": a division by zero gives inf; checking for it would forbid vector instructions.
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
+
 
 def specialize(template: Callable, **constants: object) -> Callable:
     """Compile `template` with the global names in `constants` bound to constant values.
@@ -50,7 +53,7 @@ def _compile(template: Callable, used: tuple[tuple[str, object], ...]) -> Callab
 def _bind(function: Callable, constants: dict[str, object], qualname: str) -> FunctionType:
     """Copy a function with constants in place of the global names that it uses."""
     names = {
-        name: numba.njit(nogil=True)(_bind(value, constants, value.__qualname__))
+        name: numba.njit(**_OPTIONS)(_bind(value, constants, value.__qualname__))
         if isinstance(value, FunctionType)
         else value
         for name, value in constants.items()
@@ -63,7 +66,7 @@ def _bind(function: Callable, constants: dict[str, object], qualname: str) -> Fu
 
 def _digest(template: Callable, constants: tuple) -> str:
     """Hash everything that decides the machine code, except the machine (numba adds that)."""
-    parts = [inspect.getsource(template)]
+    parts = [repr(_OPTIONS), inspect.getsource(template)]
     for name, value in constants:
         content = inspect.getsource(value) if isinstance(value, FunctionType) else repr(value)
         parts.append(f"{name}={content}")
@@ -73,10 +76,10 @@ def _digest(template: Callable, constants: tuple) -> str:
 def _njit_cached(function: Callable) -> Callable:
     """Compile lazily with a disk cache, or without one where no folder can be written."""
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(**_OPTIONS, cache=True)(function)
     except RuntimeError as error:  # numba: "cannot cache function: no locator available"
         log.info("kernels are not cached on disk: %s", error)
-        return numba.njit(nogil=True)(function)
+        return numba.njit(**_OPTIONS)(function)
 
 
 def _announce_compilation(dispatcher: Callable, name: str) -> Callable:

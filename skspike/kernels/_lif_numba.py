@@ -171,7 +171,7 @@ class _LIF(torch.autograd.Function):
         _run(specialize(_backward, **constants), *arrays, *scalars)
         if learn_leak and leak.numel() == 1:
             dleak = dleak.sum().reshape(leak.shape)
-        return dx, dv, dleak if learn_leak else None, None
+        return dx, dv if v is not None else None, dleak if learn_leak else None, None
 
 
 def _constants(x: Tensor, spec: LIFSpec, **flags: bool) -> dict[str, object]:

@@ -7,12 +7,77 @@ them. Channels-last tensors therefore pass without a copy.
 from __future__ import annotations
 
 import math
+import threading
+import weakref
+from collections import deque
 
 import numpy as np
 import torch
 from torch import Tensor
 
-HUGE = 4 * 2**20  # bytes from which numpy asks the system for huge pages
+LARGE = 2**20  # bytes from which a buffer is worth keeping
+KEEP = 2**29  # bytes kept for reuse at most
+
+
+class BufferCache:
+    """Large buffers, kept when their tensor dies and handed to the next one of about that size.
+
+    The system zeroes each page of fresh memory at its first write, which costs more than the
+    arithmetic of a neuron. New buffers come from numpy, which asks for huge pages where torch
+    does not.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._free: list[np.ndarray] = []
+        # Finalizers run at any moment, also inside `take`: they only append here.
+        self._returned: deque[np.ndarray] = deque()
+        self._lock = threading.Lock()
+
+    def take(self, n_bytes: int) -> np.ndarray:
+        """Return a buffer of `n_bytes`; its memory comes back when the last view of it dies."""
+        with self._lock:
+            self._collect()
+            fitting = [b for b in self._free if n_bytes <= b.nbytes <= n_bytes + n_bytes // 4]
+            buffer = min(fitting, key=len, default=None)
+            if buffer is not None:
+                self._free = [b for b in self._free if b is not buffer]
+        if buffer is None:
+            buffer = np.empty(n_bytes, np.uint8)
+        view = buffer[:n_bytes]
+        weakref.finalize(view, self._returned.append, buffer).atexit = False
+        return view
+
+    def clear(self) -> None:
+        """Give all unused buffers back to the system."""
+        with self._lock:
+            self._collect()
+            self._free.clear()
+
+    def _collect(self) -> None:
+        """Take over the buffers of dead tensors; over the limit, the oldest go first."""
+        while self._returned:
+            self._free.append(self._returned.popleft())
+        excess = sum(b.nbytes for b in self._free) - self.limit
+        while excess > 0:
+            excess -= self._free.pop(0).nbytes
+
+
+_cache = BufferCache(KEEP)
+
+
+def empty_cache() -> None:
+    """Give the memory that the CPU kernels keep for reuse back to the system.
+
+    Kernels keep the buffers of dead results, up to 512 MiB, because pages in use already are
+    several times faster to write than fresh ones.
+
+    Examples
+    --------
+    >>> from skspike.kernels import empty_cache
+    >>> empty_cache()
+    """
+    _cache.clear()
 
 
 def numpy_dtype(x: Tensor) -> np.dtype:
@@ -39,15 +104,12 @@ def dense_over_time(x: Tensor) -> Tensor:
 
 
 def empty_dense(like: Tensor) -> Tensor:
-    """Return an uninitialised tensor of the shape, strides and dtype of a dense tensor.
-
-    Large ones come from numpy, which asks the system for huge pages where torch does not: the
-    first write to fresh small pages costs more than the arithmetic of a neuron.
-    """
-    if like.numel() * like.element_size() < HUGE:
+    """Return an uninitialised tensor of the shape, strides and dtype of a dense tensor."""
+    n_bytes = like.numel() * like.element_size()
+    if n_bytes < LARGE:
         return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype)
-    flat = torch.from_numpy(np.empty(like.numel(), numpy_dtype(like)))
-    return like.new_empty(0).set_(flat.untyped_storage(), 0, like.shape, like.stride())
+    storage = torch.from_numpy(_cache.take(n_bytes)).untyped_storage()
+    return like.new_empty(0).set_(storage, 0, like.shape, like.stride())
 
 
 def like_layout(x: Tensor, like: Tensor) -> Tensor:
