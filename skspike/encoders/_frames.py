@@ -127,7 +127,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         "polarity": [StrOptions({"separate", "merged"})],
         "downsample": [Interval(Integral, 1, None, closed="left")],
         "sensor_size": ["array-like", None],
-        "dtype": "no_validation",
+        "dtype": [str, type, np.dtype],
         "n_jobs": [Integral, None],
     }
 
@@ -246,7 +246,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _check_dtype(self) -> np.dtype:
         """Return the dtype of the frames, or raise."""
-        name = np.dtype(self.dtype).name
+        name = self.dtype if isinstance(self.dtype, str) else np.dtype(self.dtype).name
         choices = [c for c in _LIMITS if self.values != "signed" or not c.startswith("u")]
         if name not in choices:
             raise ValueError(

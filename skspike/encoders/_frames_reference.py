@@ -33,7 +33,9 @@ def encode_recording(events: np.ndarray, plan: FramePlan) -> tuple[np.ndarray, i
     weight = np.where(inside["p"], 1, -1) if plan.values == "signed" else 1
     frames = np.zeros(plan.shape, np.int64)
     cells = (
-        _bin_by_time(inside["t"], plan) if plan.by_time else _bin_by_count(inside["t"], plan.n_bins),
+        _bin_by_time(inside["t"], plan)
+        if plan.by_time
+        else _bin_by_count(inside["t"], plan.n_bins),
         inside["p"].astype(int) if plan.n_polarities == 2 else 0,
         inside["y"] // plan.downsample,
         inside["x"] // plan.downsample,
