@@ -1,0 +1,20 @@
+"""Torch modules on time-first tensors; their computation lives in :mod:`skspike.kernels`."""
+
+from ._attention import SMA, SMALite, attention_zoneout
+from ._neurons import IF, LIF, ParametricLIF
+from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
+
+__all__ = [
+    "IF",
+    "LIF",
+    "SMA",
+    "AdaptiveAvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "MaxPool2d",
+    "ParametricLIF",
+    "SMALite",
+    "attention_zoneout",
+]
