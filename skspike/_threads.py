@@ -39,9 +39,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
 
-def parallel_for(
-    body: Callable[[int, int], object], n: int, *, grain: int, n_threads: int
-) -> None:
+def parallel_for(body: Callable[[int, int], object], n: int, *, grain: int, n_threads: int) -> None:
     """Call ``body(start, stop)`` on contiguous chunks that cover ``range(n)``.
 
     Chunks hold at least `grain` items, and there are at most `n_threads` of them. The calling
