@@ -1,4 +1,4 @@
-"""Sphinx configuration: numpydoc for the API, MyST for the pages, sphinx-gallery for the examples."""
+"""Sphinx: numpydoc for the API, MyST for the pages, sphinx-gallery for the examples."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Every public docstring is complete numpydoc, and the defaults that it states are the real ones."""
+"""Every public docstring is complete numpydoc, and the defaults it states are the real ones."""
 
 from __future__ import annotations
 
