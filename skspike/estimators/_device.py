@@ -1,0 +1,49 @@
+"""Which device an estimator runs on, and seeded sections that leave the global generators alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from .._config import get_config
+from ..exceptions import BackendError
+
+__all__ = ["resolve_device", "seeded"]
+
+
+def resolve_device(owner: str, device: str) -> torch.device:
+    """Return the torch device that `device` stands for on this machine.
+
+    ``"auto"`` asks the configuration; if that says ``"auto"`` too, CUDA where there is one.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError(
+            f"The 'device' parameter of {owner} must be 'auto', 'cpu', 'cuda' or 'cuda:N'. "
+            f"Got {device!r} instead."
+        )
+    name = get_config()["device"] if device == "auto" else device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = torch.device(name)
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise BackendError(
+            f"The device {name!r} asked for by {owner} does not exist: "
+            f"torch sees {torch.cuda.device_count()} CUDA device(s)."
+        )
+    return chosen
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators inside the block and put them back as they were afterwards."""
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        # not torch.manual_seed: that one would also reseed the devices that are not in use
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
