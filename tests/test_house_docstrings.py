@@ -27,11 +27,19 @@ WITH_PARAMETERS = [
 ]
 
 
+# torch's own protocol: its callers are torch's, and the class says which shapes go in and out.
+TORCH_PROTOCOL = {"extra_repr", "forward"}
+
+
 def faults(obj: object) -> list[str]:
     """Return what numpydoc finds wrong with the docstring of an object."""
     ignored = set(NOT_OURS)
     if _needs_no_example(obj):
         ignored.add("EX01")
+    if _is_used_as_its_parent(obj):
+        ignored.update({"EX01", "PR01"})
+    if getattr(obj, "__name__", None) in TORCH_PROTOCOL:
+        ignored.update({"PR01", "RT01"})
     found = validate(get_doc_object(obj))["errors"]
     return [f"{code}: {text}" for code, text in found if code not in ignored]
 
@@ -41,6 +49,15 @@ def _needs_no_example(obj: object) -> bool:
     if inspect.isclass(obj):
         return issubclass(obj, BaseException)
     return isinstance(obj, property) or re.search(r"\w\.\w+$", obj.__qualname__) is not None
+
+
+def _is_used_as_its_parent(obj: object) -> bool:
+    """A class that takes over its parent's parameters, and begins by naming the parent."""
+    if not inspect.isclass(obj):
+        return False
+    if (getattr(obj.__init__, "__module__", None) or "").startswith("skspike"):
+        return False
+    return any(f".{parent.__name__}`" in (obj.__doc__ or "") for parent in obj.__mro__[1:])
 
 
 def wrong_defaults(obj: object) -> list[str]:
@@ -61,9 +78,9 @@ def _disagreement(parameter: inspect.Parameter, type_line: str) -> str | None:
     found = re.search(r"\bdefault=(.+)$", type_line)
     if parameter.default is parameter.empty:
         return f"documents {found.group()}, but is required" if found else None
-    if not found:
+    if not found and not (type_line == "None" and parameter.default is None):
         return f"does not document its default {parameter.default!r}"
-    if not _same(found.group(1), parameter.default):
+    if found and not _same(found.group(1), parameter.default):
         return f"documents {found.group()}, but the default is {parameter.default!r}"
     return None
 
