@@ -6,6 +6,7 @@ calls (workqueue); plain threads are both, and compile several times faster.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def parallel_for(body: Callable[[int, int], object], n: int, *, grain: int, n_th
         body(0, n)
         return
     cuts = [n * i // n_chunks for i in range(n_chunks + 1)]
-    others = [_get_pool().submit(body, *cut) for cut in zip(cuts[1:-1], cuts[2:], strict=True)]
+    others = [_get_pool().submit(body, *cut) for cut in itertools.pairwise(cuts[1:])]
     try:
         body(cuts[0], cuts[1])
     finally:

@@ -86,9 +86,13 @@ class SMAMLP(nn.Module):
     ) -> None:
         super().__init__()
         hidden = 8 * width
-        spiking = dict(
-            tau=tau, threshold=threshold, surrogate=surrogate, alpha=alpha, backend=backend
-        )
+        spiking = {
+            "tau": tau,
+            "threshold": threshold,
+            "surrogate": surrogate,
+            "alpha": alpha,
+            "backend": backend,
+        }
         self.encode = nn.Sequential(
             BatchNorm1d(in_channels),
             nn.Linear(in_channels, hidden),

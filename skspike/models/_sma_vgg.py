@@ -122,9 +122,13 @@ class SMAVGG8(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        spiking = dict(
-            tau=tau, threshold=threshold, surrogate=surrogate, alpha=alpha, backend=backend
-        )
+        spiking = {
+            "tau": tau,
+            "threshold": threshold,
+            "surrogate": surrogate,
+            "alpha": alpha,
+            "backend": backend,
+        }
 
         def attention(channels: int) -> SMA:
             return SMA(

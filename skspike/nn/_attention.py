@@ -216,11 +216,16 @@ class SMA(nn.Module):
         self.n_zoneout_steps = n_steps // zoneout_steps
         self.n_zoneout_channels = channels // zoneout_channels
 
+        spiking = {
+            "tau": tau,
+            "threshold": threshold,
+            "surrogate": surrogate,
+            "alpha": alpha,
+            "backend": backend,
+        }
+
         def activation() -> nn.Module:
-            if kind == "relu":
-                return nn.ReLU()
-            options = dict(threshold=threshold, surrogate=surrogate, alpha=alpha, backend=backend)
-            return make_neuron(kind, tau, **options)
+            return nn.ReLU() if kind == "relu" else make_neuron(kind, **spiking)
 
         self.branches = nn.ModuleList(
             nn.Sequential(
