@@ -404,9 +404,9 @@ def _is_structured(recording) -> bool:
 def _as_index_array(key) -> np.ndarray:
     """Return a key as an array of ints or a mask; an empty list selects nothing."""
     array = np.asarray(key)
-    if array.size == 0 and array.ndim == 1:
-        return array.astype(bool if array.dtype == bool else np.intp)
-    if array.ndim != 1 or array.dtype.kind not in "bui":
+    if array.shape == (0,) and array.dtype != bool:
+        array = array.astype(np.intp)
+    if isinstance(key, tuple) or array.ndim != 1 or array.dtype.kind not in "bui":
         raise IndexError(
             "Recordings are selected by an int, a slice, a mask or an array of ints. "
             f"Got {key!r} instead."

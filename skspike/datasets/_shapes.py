@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from .._event_columns import check_sensor_size
-from .._events import EventCollection
 from .._validation import check_choice, check_number
 from ._camera import draw_seed, record
 

@@ -32,15 +32,10 @@ def encode_recording(events: np.ndarray, plan: FramePlan) -> tuple[np.ndarray, i
     inside = events[~before & ~after]
     weight = np.where(inside["p"], 1, -1) if plan.values == "signed" else 1
     frames = np.zeros(plan.shape, np.int64)
-    cells = (
-        _bin_by_time(inside["t"], plan)
-        if plan.by_time
-        else _bin_by_count(inside["t"], plan.n_bins),
-        inside["p"].astype(int) if plan.n_polarities == 2 else 0,
-        inside["y"] // plan.downsample,
-        inside["x"] // plan.downsample,
-    )
-    np.add.at(frames, cells, weight)
+    split = _bin_by_time if plan.by_time else _bin_by_count
+    channel = inside["p"].astype(int) if plan.n_polarities == 2 else 0
+    row, column = inside["y"] // plan.downsample, inside["x"] // plan.downsample
+    np.add.at(frames, (split(inside["t"], plan), channel, row, column), weight)
     if plan.values == "binary":
         frames = np.minimum(frames, 1)
     return frames, int(before.sum()), int(after.sum())
@@ -53,11 +48,11 @@ def _outside(t: np.ndarray, window: tuple[int, int] | None) -> tuple[np.ndarray,
     return t < window[0], t >= window[1]
 
 
-def _bin_by_count(t: np.ndarray, n_bins: int) -> np.ndarray:
+def _bin_by_count(t: np.ndarray, plan: FramePlan) -> np.ndarray:
     """Return bins of equally many events: the i-th event in time is in bin i * n_bins // n."""
     rank = np.empty(len(t), np.int64)
     rank[np.argsort(t, kind="stable")] = np.arange(len(t))
-    return rank * n_bins // max(len(t), 1)
+    return rank * plan.n_bins // max(len(t), 1)
 
 
 def _bin_by_time(t: np.ndarray, plan: FramePlan) -> np.ndarray:
