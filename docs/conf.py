@@ -28,7 +28,6 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
-autodoc_default_options = {"members": None, "inherited-members": None}
 autodoc_typehints = "none"  # numpydoc's type lines say it
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False
@@ -60,3 +59,15 @@ html_theme_options = {"navigation_with_keys": False, "show_prev_next": False}
 
 # What an example warns about belongs to its page only if it is ours.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(?!skspike)")
+
+
+def _skip_foreign_member(app, what, name, obj, skip, options):
+    """Leave out what a class inherits from torch or scikit-learn: their own pages describe it."""
+    function = obj.fget if isinstance(obj, property) else obj
+    foreign = not (getattr(function, "__module__", None) or "").startswith("skspike")
+    return skip or (what == "class" and foreign)
+
+
+def setup(app):
+    """Connect the filter of inherited members."""
+    app.connect("autodoc-skip-member", _skip_foreign_member)
