@@ -12,8 +12,6 @@ version = release = skspike.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.doctest",
-    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
@@ -34,8 +32,9 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = set()  # tests/test_house_docstrings.py validates
 
-# A build without network must not fail: other projects are linked by plain URLs.
-intersphinx_mapping = {}
+# Every reference must resolve, except into other projects: a build needs no network.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(joblib|numpy|sklearn|skorch|torch)\..*")]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
