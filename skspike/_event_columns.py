@@ -15,11 +15,11 @@ FIELDS = ("x", "y", "t", "p")
 EVENT_DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 
 _MAX_SIDE = 2**15  # x and y are int16
-_MAX_TIME = 2**62  # so that the difference of two times never overflows int64
+MAX_TIME = 2**61  # so that the difference of two times never overflows int64
 _WHAT = {
     "x": "whole numbers in the range [0, {high}] of the sensor",
     "y": "whole numbers in the range [0, {high}] of the sensor",
-    "t": "whole microseconds in the range [-2**62, 2**62]",
+    "t": "whole microseconds in the range [-2**61, 2**61]",
     "p": "bools, 0 and 1, or -1 and 1",
 }
 
@@ -64,7 +64,7 @@ def pack_columns(columns: dict, offsets: object, sensor_size: tuple[int, int] | 
     events = np.empty(shapes[0], EVENT_DTYPE)
     events["x"] = _check_whole("x", columns["x"], offsets, 0, width - 1)
     events["y"] = _check_whole("y", columns["y"], offsets, 0, height - 1)
-    events["t"] = _check_whole("t", columns["t"], offsets, -_MAX_TIME, _MAX_TIME)
+    events["t"] = _check_whole("t", columns["t"], offsets, -MAX_TIME, MAX_TIME)
     events["p"] = _check_polarity(columns["p"], offsets)
     return events, offsets, sensor_size or _smallest_sensor(columns)
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._config import get_config
-from .._event_columns import check_sensor_size
+from .._event_columns import MAX_TIME, check_sensor_size
 from .._events import EventCollection, as_event_collection
 from .._sklearn import Interval, StrOptions, fit_context
 from .._validation import check_number
@@ -178,6 +178,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.output_shape_ = self._plan().shape
         return self
 
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
         """Fit to recordings and return their frames.
 
@@ -265,7 +266,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 f"start < stop. Got {self.window!r} instead."
             )
         for edge in self.window:
-            check_number("FrameEncoder", "window", edge, -(2**62), 2**62, integer=True)
+            check_number("FrameEncoder", "window", edge, -MAX_TIME, MAX_TIME, integer=True)
         return int(self.window[0]), int(self.window[1])
 
     def _warn_of_losses(self, X: EventCollection, before, after, clipped: int) -> None:

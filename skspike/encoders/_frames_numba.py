@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from .._compile_numba import specialize
+from .._event_columns import MAX_TIME
 from .._events import EventCollection
 from .._threads import parallel_for
 from ._frames_reference import FramePlan
 
-_ALL_TIME = (-(2**62), 2**62 + 1)
+_ALL_TIME = (-MAX_TIME, MAX_TIME + 1)
 _GRAIN = 16  # recordings; below this a thread costs more than it saves
 
 
