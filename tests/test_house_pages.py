@@ -55,3 +55,12 @@ def test_a_page_begins_with_a_title_and_a_sentence(page):
     first = text.strip().partition("\n\n")[0]
     assert re.match(r"[A-Z{]|skspike", first), f"{page} begins with no sentence"
     assert first.endswith((".", ":")), f"{page} begins with no sentence"
+
+
+def test_the_files_that_the_readme_names_exist():
+    names = re.findall(r"\b(?:docs|examples)/[\w./-]*\w", (ROOT / "README.md").read_text())
+    made_by_a_build = {"docs/_build"}
+    assert len(names) > 5
+    assert not [
+        name for name in names if not (ROOT / name).exists() and name not in made_by_a_build
+    ]
