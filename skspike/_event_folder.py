@@ -57,10 +57,10 @@ def _replace_folder(source: Path, target: Path) -> None:
 def read_folder(path) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
     """Return the mapped events, the offsets and the sensor size of a folder."""
     try:
-        meta = json.loads((Path(path) / "meta.json").read_text(encoding="utf-8"))
+        meta = dict(json.loads((Path(path) / "meta.json").read_text(encoding="utf-8")))
         offsets = np.load(Path(path) / "offsets.npy", allow_pickle=False)
         events = np.load(Path(path) / "events.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise EventFormatError(
             f"Folder {str(path)!r} must hold meta.json, offsets.npy and events.npy as "
             f"EventCollection.save writes them. Got {error!r} instead."

@@ -7,27 +7,15 @@ is answered in one file. Tested with scikit-learn 1.6 and newer.
 from __future__ import annotations
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    InvalidParameterError,
-    Options,
-    StrOptions,
-)
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import _num_samples as num_samples
 from sklearn.utils.validation import validate_data
 
 __all__ = [
     "HasMethods",
     "Interval",
-    "InvalidParameterError",
-    "Options",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
-    "num_samples",
-    "safe_indexing",
     "validate_data",
 ]

@@ -64,7 +64,7 @@ def test_a_failed_save_leaves_nothing(X, tmp_path, monkeypatch):
 def test_incomplete_folders_raise(X, tmp_path, name):
     X.save(tmp_path / "events")
     content = (tmp_path / "events" / name).read_bytes()
-    for remains in (content[:-9], b""):
+    for remains in (content[:-9], b"", b"1", b"[1]"):
         (tmp_path / "events" / name).write_bytes(remains)
         with pytest.raises(EventFormatError, match=r"must hold meta.json, offsets.npy and events"):
             EventCollection.open(tmp_path / "events")

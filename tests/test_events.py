@@ -17,11 +17,11 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import indexable, resample, shuffle
+from sklearn.utils import _safe_indexing, indexable, resample, shuffle
+from sklearn.utils.validation import _num_samples
 
 from skspike import EventCollection, FrameEncoder
 from skspike._events import EVENT_DTYPE, as_event_collection, is_events
-from skspike._sklearn import num_samples, safe_indexing
 from skspike.datasets import make_moving_shapes
 from skspike.exceptions import EventFormatError
 
@@ -160,9 +160,7 @@ def test_indices_out_of_range_raise(X, i):
 
 @pytest.mark.parametrize("key", ["a", 1.5, [0.5], np.zeros((2, 2), int), None, (0, 1), ["a"]])
 def test_keys_that_select_nothing_raise(X, key):
-    with pytest.raises(
-        IndexError, match=r"selected by an int, a slice, a mask or an array"
-    ):
+    with pytest.raises(IndexError, match=r"selected by an int, a slice, a mask or an array"):
         X[key]
 
 
@@ -317,13 +315,13 @@ def shapes():
 
 
 def test_scikit_learn_counts_and_selects_recordings(X):
-    assert num_samples(X) == 4
+    assert _num_samples(X) == 4
     assert indexable(X, [1, 2, 3, 4])[0] is X
     for indices in ([0, 2], np.array([1, 3]), np.array([True, False, True, False]), slice(1, 3)):
-        assert np.shares_memory(safe_indexing(X, indices).events, X.events)
+        assert np.shares_memory(_safe_indexing(X, indices).events, X.events)
         index = indices if isinstance(indices, slice) else np.arange(4)[indices]
-        assert safe_indexing(X, indices) == X[index]
-    assert np.array_equal(safe_indexing(X, 2), X[2])
+        assert _safe_indexing(X, indices) == X[index]
+    assert np.array_equal(_safe_indexing(X, 2), X[2])
 
 
 def test_splitting_shuffling_and_resampling_give_views(X):

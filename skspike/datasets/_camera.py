@@ -14,7 +14,7 @@ _MISMATCH = 0.03  # relative spread of the pixels' thresholds
 _NO_EVENTS = (np.empty(0, np.int64), np.empty(0), np.empty(0, bool))  # pixel, time, polarity
 
 
-def draw_seed(random_state) -> int:
+def draw_seed(owner: str, random_state) -> int:
     """Return a seed, drawn from `random_state` unless it is one; None draws from the system."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
@@ -25,8 +25,8 @@ def draw_seed(random_state) -> int:
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
     raise ValueError(
-        "The 'random_state' parameter must be a non-negative int, a numpy RandomState or "
-        f"Generator, or None. Got {random_state!r} instead."
+        f"The 'random_state' parameter of {owner} must be a non-negative int, a RandomState or "
+        f"Generator instance, or None. Got {random_state!r} instead."
     )
 
 

@@ -129,7 +129,7 @@ def load_digits_events(
         contrast=contrast,
         refractory=refractory,
         noise=noise,
-        seed=draw_seed(random_state),
+        seed=draw_seed(owner, random_state),
     )
     target, groups = target[:n_samples], np.arange(len(images)) * _N_WRITERS // _N_DIGITS
     if return_X_y:

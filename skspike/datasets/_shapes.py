@@ -101,7 +101,7 @@ def make_moving_shapes(
     check_choice(owner, "target", target, ("shape", "direction"))
     check_number(owner, "contrast", contrast, 0, closed="neither")
     check_number(owner, "noise", noise, 0)
-    seed = draw_seed(random_state)
+    seed = draw_seed(owner, random_state)
     scenes = _Scenes(n_samples, sensor_size, shapes, n_directions, target, seed)
     X = record(
         scenes.render,

@@ -59,7 +59,8 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         the sensor's right or lower edge are kept.
     sensor_size : tuple of int (width, height), default=None
         Size of the sensor in pixels. By default that of the recordings seen in fit: an
-        ``EventCollection`` knows it, of other input it is the smallest that holds all events.
+        ``EventCollection`` knows it; of other input it is the smallest that holds all events, so
+        that recordings seen later may not fit.
     dtype : {"float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", \
             "int64"}, default="float32"
         Type of the frames. Counts too large for it are clipped, with a warning.

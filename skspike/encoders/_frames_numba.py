@@ -15,7 +15,7 @@ from .._threads import parallel_for
 from ._frames_reference import FramePlan
 
 _ALL_TIME = (-MAX_TIME, MAX_TIME + 1)
-_GRAIN = 16  # recordings; below this a thread costs more than it saves
+_GRAIN = 100_000  # events and pixels; below this a thread costs more than it saves
 
 
 def encode_collection(
@@ -36,7 +36,7 @@ def encode_collection(
     parallel_for(
         lambda first, last: kernel(first, last, *arguments),
         len(X),
-        grain=_GRAIN,
+        grain=1 + _GRAIN * len(X) // (X.n_events + frames.size + 1),
         n_threads=n_threads,
     )
     return done, outside[:, 0], outside[:, 1]

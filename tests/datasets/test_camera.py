@@ -57,10 +57,14 @@ def test_a_recording_does_not_depend_on_the_number_of_others():
 
 
 def test_seeds_come_from_every_kind_of_random_state():
-    assert draw_seed(7) == draw_seed(np.int64(7)) == 7
-    assert draw_seed(np.random.RandomState(0)) == draw_seed(np.random.RandomState(0))
-    assert draw_seed(np.random.default_rng(0)) == draw_seed(np.random.default_rng(0))
-    assert draw_seed(None) != draw_seed(None)
+    assert draw_seed("make", 7) == draw_seed("make", np.int64(7)) == 7
+    assert draw_seed("make", np.random.RandomState(0)) == draw_seed(
+        "make", np.random.RandomState(0)
+    )
+    assert draw_seed("make", np.random.default_rng(0)) == draw_seed(
+        "make", np.random.default_rng(0)
+    )
+    assert draw_seed("make", None) != draw_seed("make", None)
     for wrong in (-1, "0", 0.5):
-        with pytest.raises(ValueError, match="'random_state' parameter must be a non-negative in"):
-            draw_seed(wrong)
+        with pytest.raises(ValueError, match="'random_state' parameter of make must be a non-nega"):
+            draw_seed("make", wrong)

@@ -329,6 +329,23 @@ def test_recordings_are_encoded_one_by_one_in_any_order(recordings, parameters, 
             np.testing.assert_array_equal(encoder.transform(X[[i]])[0], frames[i])
 
 
+def test_threads_share_the_work(X, monkeypatch):
+    from skspike.encoders import _frames_numba
+
+    chunks = []
+
+    def spy(body, n, **options):
+        parallel_for(lambda *chunk: (chunks.append(chunk), body(*chunk)), n, **options)
+
+    parallel_for = _frames_numba.parallel_for
+    monkeypatch.setattr(_frames_numba, "parallel_for", spy)
+    expected = FrameEncoder(n_bins=3).fit_transform(X)
+    assert chunks == [(0, 40)]  # too little work for threads
+    monkeypatch.setattr(_frames_numba, "_GRAIN", 0)
+    np.testing.assert_array_equal(FrameEncoder(n_bins=3, n_jobs=2).fit_transform(X), expected)
+    assert sorted(chunks[1:]) == [(0, 20), (20, 40)]
+
+
 def test_the_kernel_takes_ordered_recordings(X):
     from skspike.encoders._frames_numba import encode_collection
 
