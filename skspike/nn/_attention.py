@@ -77,15 +77,36 @@ def attention_zoneout(
     if not training or n_steps == 0 or n_channels == 0:
         return x
     steps, channels = zoneout_indices(time_weight, channel_weight, n_steps, n_channels)
-    y = x.clone()
     if version == "tensor":
-        before = (steps - 1).clamp(min=0)  # step 0 replaces itself
-        y[steps[:, None], :, channels] = x[before[:, None], :, channels]
-    else:
-        for t in steps.tolist():
-            if t > 0:
-                y[t, :, channels] = y[t - 1, :, channels]
+        return _Replace.apply(x, steps, channels)
+    y = x.clone()
+    for t in steps.tolist():
+        if t > 0:
+            y[t, :, channels] = y[t - 1, :, channels]
     return y
+
+
+class _Replace(torch.autograd.Function):
+    """Copy the step before into the selected entries; step 0 replaces itself."""
+
+    @staticmethod
+    def forward(ctx, x, steps, channels):
+        here, before = steps[:, None], (steps[:, None] - 1).clamp(min=0)
+        ctx.save_for_backward(here, before, channels)
+        y = x.clone()
+        y[here, :, channels] = x[before, :, channels]
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, dy):
+        here, before, channels = ctx.saved_tensors
+        dx = dy.clone()
+        dx[here, :, channels] = 0
+        # Steps 0 and 1 both read step 0, so gradients add up there.
+        every = torch.arange(dy.shape[1], device=dy.device)[:, None, None]
+        dx.index_put_((before, every, channels), dy[here, every, channels], accumulate=True)
+        return dx, None, None
 
 
 def zoneout_indices(
