@@ -170,7 +170,8 @@ class _LIF(torch.autograd.Function):
         scalars = _scalars(x, spec.threshold, spec.v_rest, spec.alpha)
         _run(specialize(_backward, **constants), *arrays, *scalars)
         if learn_leak and leak.numel() == 1:
-            dleak = dleak.sum().reshape(leak.shape)
+            # by numpy: torch would add in another order with another number of threads
+            dleak = x.new_tensor(row(dleak).sum()).reshape(leak.shape)
         return dx, dv if v is not None else None, dleak if learn_leak else None, None
 
 
