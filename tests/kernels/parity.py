@@ -1,0 +1,123 @@
+"""The parity check: one problem through two backends, outputs and every gradient compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skspike.kernels import lif
+
+TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
+
+
+class Case(NamedTuple):
+    """One member of the neuron family."""
+
+    tau: str
+    surrogate: str
+    v_reset: float | None
+    detach_and_state: tuple[bool, bool]
+    decay_input: bool
+    dtype: torch.dtype
+
+
+FAMILY = Case(
+    tau=("infinite", "number", "scalar tensor", "by channel", "by neuron"),
+    surrogate=("atan", "sigmoid", "triangle", "rectangle", "dspike"),
+    v_reset=(0.0, -0.25, None),
+    detach_and_state=tuple(product((True, False), repeat=2)),
+    decay_input=(True, False),
+    dtype=(torch.float64, torch.float32),
+)
+
+
+def covering_cases() -> list[Case]:
+    """Return 25 cases among which any two values of two fields meet (an orthogonal array)."""
+    levels = [
+        (i, j, *((i + k * j) % 5 for k in range(1, 5))) for i, j in product(range(5), repeat=2)
+    ]
+    return [
+        Case(*(values[n % len(values)] for n, values in zip(row, FAMILY, strict=True)))
+        for row in levels
+    ]
+
+
+@dataclass
+class Problem:
+    """Arguments of `lif`, and the gradients that arrive at its two results."""
+
+    x: Tensor
+    v: Tensor | None
+    tau: Tensor | float
+    ds: Tensor
+    dv: Tensor
+    options: dict
+
+    def map(self, function) -> Problem:
+        """Return the problem with `function` applied to its tensors that have a time axis."""
+        return replace(self, x=function(self.x), ds=function(self.ds))
+
+
+def make_problem(case: Case, shape: tuple[int, ...], draw: str = "random") -> Problem:
+    """Draw a problem: at random, or on a grid of halves, where the threshold is hit exactly."""
+    generator = torch.Generator().manual_seed(0)
+
+    def numbers(*size: int) -> Tensor:
+        z = torch.randn(size, dtype=torch.float64, generator=generator) + 0.5
+        return (z if draw == "random" else (2 * z).round() / 2).to(case.dtype)
+
+    def tau() -> Tensor | float:
+        step = shape[1:]
+        if case.tau == "infinite":
+            return math.inf
+        if case.tau == "number":
+            return 2.0
+        by_channel = (*step[:1], *(1 for _ in step[1:]))
+        size = {"scalar tensor": (), "by channel": by_channel, "by neuron": step}[case.tau]
+        exponent = numbers(*size).abs().clamp(max=2.0)
+        return 2.0 ** (exponent.round() if draw == "grid" else exponent)
+
+    detach_reset, has_state = case.detach_and_state
+    options = {
+        "threshold": 1.0,
+        "v_reset": case.v_reset,
+        "decay_input": case.decay_input,
+        "detach_reset": detach_reset,
+        "surrogate": case.surrogate,
+    }
+    v = numbers(*shape[1:]) if has_state else None
+    return Problem(numbers(*shape), v, tau(), numbers(*shape), numbers(*shape[1:]), options)
+
+
+def run(problem: Problem, backend: str) -> dict[str, Tensor]:
+    """Return the results and the gradient to every tensor among the arguments."""
+    inputs = {"x": problem.x, "v": problem.v, "tau": problem.tau}
+    leaves = {k: a.detach().requires_grad_() for k, a in inputs.items() if isinstance(a, Tensor)}
+    s, v = lif(**inputs | leaves, backend=backend, **problem.options)
+    gradients = torch.autograd.grad((s, v), list(leaves.values()), (problem.ds, problem.dv))
+    gradients = {f"d{k}": g for k, g in zip(leaves, gradients, strict=True)}
+    return {"s": s.detach(), "v": v.detach()} | gradients
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Compare spikes exactly, everything else within the tolerance of its dtype."""
+    torch.testing.assert_close(found["s"], expected["s"], rtol=0, atol=0, msg="spikes differ")
+    tolerance = TOLERANCE[expected["s"].dtype]
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name],
+            value,
+            rtol=tolerance,
+            atol=tolerance,
+            msg=lambda text, name=name: f"{name}: {text}",
+        )
+
+
+def assert_parity(problem: Problem) -> None:
+    """Raise AssertionError unless numba and the reference agree."""
+    assert_same(run(problem, "numba"), run(problem, "reference"))

@@ -1,0 +1,217 @@
+"""The laws of the neuron, from closed forms: the reference must obey them, and so must its twin."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from skspike.kernels import lif
+from skspike.kernels._lif_reference import LIFSpec, lif_reference
+
+TAUS = (1.0, 1.25, 2.0, 7.5)
+RESETS = (0.0, -0.25, None)
+
+by_backend = pytest.mark.parametrize("backend", ["reference", "numba"])
+by_tau = pytest.mark.parametrize("tau", TAUS)
+by_reset = pytest.mark.parametrize("v_reset", RESETS)
+by_decay_input = pytest.mark.parametrize("decay_input", [True, False])
+by_detach = pytest.mark.parametrize("detach_reset", [True, False])
+
+
+def tensor(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def smooth_spike(u):
+    """Stand in for the step, with a derivative that finite differences can see."""
+    return torch.sigmoid(3 * u)
+
+
+# --- laws of the membrane ---
+
+
+@by_backend
+@by_tau
+@by_reset
+def test_without_input_the_membrane_leaks_exponentially_to_rest(v_reset, tau, backend):
+    rest, v = v_reset or 0.0, tensor(0.9, -3.0, 0.25)
+    s, last = lif(torch.zeros(6, 3).double(), v, tau=tau, v_reset=v_reset, backend=backend)
+    torch.testing.assert_close(last, rest + (v - rest) * (1 - 1 / tau) ** 6)
+    assert not s.any()
+
+
+@by_backend
+@by_tau
+@pytest.mark.parametrize(("decay_input", "gain"), [(True, lambda t: 1), (False, lambda t: t)])
+def test_constant_current_settles_at_its_gain(decay_input, gain, tau, backend):
+    current = tensor(0.12, -0.5)
+    x = current.expand(500, 2)
+    _, v = lif(x, tau=tau, decay_input=decay_input, backend=backend)
+    torch.testing.assert_close(v, current * gain(tau))
+
+
+@by_backend
+@pytest.mark.parametrize("tau", [1.25, 2.0, 7.5])
+@pytest.mark.parametrize("current", [1.05, 1.3, 2.5])
+def test_constant_current_fires_with_the_period_of_the_closed_form(current, tau, backend):
+    """From rest v_n = I (1 - (1 - 1/tau)^n), so v_n = 1 at n = log(1 - 1/I) / log(1 - 1/tau)."""
+    period = math.ceil(math.log(1 - 1 / current) / math.log(1 - 1 / tau))
+    s, _ = lif(torch.full((60, 1), current).double(), tau=tau, backend=backend)
+    expected = [n for n in range(60) if (n + 1) % period == 0]
+    assert s.flatten().nonzero().flatten().tolist() == expected
+
+
+@by_backend
+def test_integrate_and_fire_with_soft_reset_counts_the_charge(backend):
+    """Input in eighths below the threshold: sums are exact, and one spike a step is enough."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 8, (200, 50), generator=generator).double() / 8
+    s, v = lif(x, tau=math.inf, v_reset=None, backend=backend)
+    charge = x.sum(0)
+    assert torch.equal(s.sum(0), charge.floor())
+    assert torch.equal(v, charge - charge.floor())
+
+
+@by_backend
+def test_the_threshold_itself_fires(backend):
+    below = math.nextafter(1.0, 0.0)
+    s, v = lif(tensor(1.0, below)[None], tau=math.inf, backend=backend)
+    assert s.tolist() == [[1.0, 0.0]]
+    assert v.tolist() == [0.0, below]
+
+
+@by_backend
+@pytest.mark.parametrize(("v_reset", "after"), [(0.0, 0.0), (-0.25, -0.25), (None, 1.5)])
+def test_what_a_spike_leaves_behind(v_reset, after, backend):
+    _, v = lif(tensor(2.5)[None], tau=math.inf, v_reset=v_reset, v=tensor(0.0), backend=backend)
+    assert v.tolist() == [after]
+
+
+@by_backend
+def test_published_traces(backend):
+    """SpikeDHS's neuron (its v is after the decay, ours before), and PLIF at its initial w = 0."""
+    x = tensor(0.3, 0.3, 0.45, 0.1, 0.5, 0.6)[:, None]
+    potentials = tensor(0.06, 0.072, 0, 0.02, 0, 0) / 0.2
+    dhs = {"tau": 1.25, "decay_input": False, "threshold": 0.5, "backend": backend}
+    assert lif(x, **dhs)[0].flatten().tolist() == [0, 0, 1, 0, 1, 1]
+    for n in range(1, 7):
+        torch.testing.assert_close(lif(x[:n], **dhs)[1], potentials[n - 1 : n])
+
+    x = tensor(1.2, 1.2, 0.9, 2.5, 0.5, 1.9, 1.0)[:, None]
+    s, v = lif(x, tau=torch.tensor(2.0), backend=backend)
+    assert s.flatten().tolist() == [0, 0, 0, 1, 0, 1, 0]
+    torch.testing.assert_close(v, tensor(0.5))
+
+
+@by_backend
+@by_reset
+def test_two_halves_with_the_state_handed_over_equal_the_whole(v_reset, backend):
+    torch.manual_seed(0)
+    x = torch.randn(11, 40, dtype=torch.float64) + 0.5
+    x.requires_grad_()
+    options = {"v_reset": v_reset, "tau": 3.0, "backend": backend}
+
+    whole, v_whole = lif(x, **options)
+    first, v = lif(x[:4], **options)
+    second, v = lif(x[4:], v, **options)
+    assert torch.equal(torch.cat([first, second]), whole)
+    assert torch.equal(v, v_whole)
+
+    weight = torch.randn_like(x)
+    (dx_whole,) = torch.autograd.grad((whole * weight).sum() + v_whole.sum(), x)
+    (dx,) = torch.autograd.grad((torch.cat([first, second]) * weight).sum() + v.sum(), x)
+    torch.testing.assert_close(dx, dx_whole)
+
+
+# --- laws of the gradient ---
+
+
+@by_decay_input
+@by_reset
+@pytest.mark.parametrize("integrate", [False, True])
+def test_gradients_are_exact_for_a_smooth_spike(integrate, v_reset, decay_input):
+    torch.manual_seed(0)
+    spec = LIFSpec(1.0, v_reset, integrate, decay_input, False, "atan", 2.0)
+
+    def run(x, v, tau):
+        return lif_reference(x, v, 1 / tau, spec, smooth_spike)
+
+    x, v, tau = torch.randn(4, 3), torch.randn(3), torch.tensor([1.5, 2.0, 4.0])
+    inputs = [a.double().requires_grad_() for a in (x, v, tau)]
+    assert torch.autograd.gradcheck(run, inputs)
+
+
+@by_reset
+def test_a_detached_reset_is_a_reset_by_given_spikes(v_reset):
+    """The gradient equals that of a membrane whose resets are data, found in a first run."""
+    torch.manual_seed(0)
+    x = (torch.randn(6, 5).double() + 0.5).requires_grad_()
+    v = torch.zeros(5).double()
+    spec = LIFSpec(1.0, v_reset, False, True, True, "atan", 2.0)
+    s, last = lif_reference(x, v, 0.5, spec, smooth_spike)
+
+    u = v
+    for x_t, given in zip(x, s.detach(), strict=True):
+        h = u + (x_t - (u - spec.v_rest)) / 2
+        u = h - given if v_reset is None else h * (1 - given) + given * v_reset
+    (found,) = torch.autograd.grad(last.sum(), x)
+    (expected,) = torch.autograd.grad(u.sum(), x)
+    torch.testing.assert_close(found, expected)
+
+
+@by_backend
+@by_detach
+@by_decay_input
+@by_reset
+def test_gradients_of_one_step_by_hand(v_reset, decay_input, detach_reset, backend):
+    x, v = tensor(0.3, 2.5, 1.7)[None].requires_grad_(), tensor(0.4, 0.1, 0.7).requires_grad_()
+    tau = tensor(2.0, 4.0, 2.0).requires_grad_()
+    ds, dv_last = tensor(0.7, -1.1, 0.4)[None], tensor(1.3, 0.6, -0.9)
+    s, last = lif(
+        x,
+        v,
+        tau=tau,
+        v_reset=v_reset,
+        decay_input=decay_input,
+        detach_reset=detach_reset,
+        backend=backend,
+    )
+    found = torch.autograd.grad((s, last), (x, v, tau), (ds, dv_last))
+
+    with torch.no_grad():
+        k, rest = 1 / tau, v_reset or 0.0
+        drive = x[0] if decay_input else 0 * x[0]
+        h = v - (v - rest) * k + (x[0] * k if decay_input else x[0])
+        g = 1 / (1 + (math.pi * (h - 1)) ** 2)  # atan, alpha = 2
+        fired = (h >= 1).double()
+        jump = -torch.ones_like(h) if v_reset is None else rest - h
+        kept = torch.ones_like(h) if v_reset is None else 1 - fired
+        dh = ds[0] * g + dv_last * (kept if detach_reset else kept + jump * g)
+        dx = dh * k if decay_input else dh
+        expected = dx[None], dh * (1 - k), dh * (drive - (v - rest)) * -(k**2)
+    torch.testing.assert_close(found, expected)
+
+
+# --- invariants ---
+
+
+@by_backend
+def test_neurons_do_not_see_each_other(backend):
+    torch.manual_seed(0)
+    x = torch.randn(5, 100)
+    order = torch.randperm(100)
+    s, v = lif(x, backend=backend)
+    s_permuted, v_permuted = lif(x[:, order], backend=backend)
+    assert torch.equal(s_permuted, s[:, order])
+    assert torch.equal(v_permuted, v[order])
+
+
+@by_backend
+def test_arguments_are_left_as_they_were(backend):
+    x, v, tau = torch.ones(3, 4), torch.full((4,), 0.5), torch.full((4,), 2.0)
+    lif(x, v, tau=tau, backend=backend)
+    assert (x == 1).all()
+    assert (v == 0.5).all()
+    assert (tau == 2).all()
