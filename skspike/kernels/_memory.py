@@ -7,6 +7,7 @@ them. Channels-last tensors therefore pass without a copy.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
 from collections import deque
@@ -54,6 +55,10 @@ class BufferCache:
             self._collect()
             self._free.clear()
 
+    def renew_lock(self) -> None:
+        """Forget the lock in a forked child: no thread is left there that could release it."""
+        self._lock = threading.Lock()
+
     def _collect(self) -> None:
         """Take over the buffers of dead tensors; over the limit, the oldest go first."""
         while self._returned:
@@ -64,6 +69,8 @@ class BufferCache:
 
 
 _cache = BufferCache(KEEP)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_cache.renew_lock)
 
 
 def empty_cache() -> None:

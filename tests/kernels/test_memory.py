@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,19 @@ def test_a_buffer_that_dies_while_another_is_taken_does_not_deadlock(cache):
     thread.join(30)
     assert not thread.is_alive()
     assert len(cache._returned) == 1
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork"
+)
+def test_a_child_forked_while_the_lock_is_held_can_take_buffers():
+    child = multiprocessing.get_context("fork").Process(target=_memory._cache.take, args=(KB,))
+    with _memory._cache._lock:
+        child.start()
+    child.join(60)
+    if child.is_alive():
+        child.kill()
+    assert child.exitcode == 0
 
 
 # --- tensors from it ---
