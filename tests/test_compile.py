@@ -1,0 +1,182 @@
+"""Specialised kernels: what decides a version, and a disk cache that is never stale nor needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skspike._compile_numba import specialize
+from tests.house import ROOT
+
+TEMPLATES = """
+def total(x):
+    s = 0.0
+    for value in x:
+        s += term(value)
+    return s
+
+
+def scaled(value):
+    return FACTOR * value
+
+
+def shifted(value):
+    return value + 1
+"""
+SCRIPT = """
+import logging, sys
+import numpy as np
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+from skspike._compile_numba import specialize
+import templates
+kernel = specialize(templates.total, term=templates.scaled, FACTOR=3.0)
+print("total", kernel(np.arange(4, dtype=sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with the templates' source."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "templates.py").write_text(TEMPLATES)
+    return tmp_path / "package"
+
+
+@pytest.fixture
+def templates(folder, monkeypatch):
+    """Import the templates, without a byte-code file: its stamp could be that of older source."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    spec = importlib.util.spec_from_file_location("templates", folder / "templates.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def start(folder, dtype="float64", home=None):
+    """Begin a process that computes a total with one of the templates, and prints it."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(home or folder),
+        "XDG_CACHE_HOME": str(home or folder),
+    }
+    environment.pop("NUMBA_CACHE_DIR", None)
+    command = [sys.executable, "-c", SCRIPT, dtype]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process):
+    """Return what a process printed; it must have succeeded."""
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
+
+
+def compiled_files(folder):
+    """Return the files of machine code below a folder."""
+    return sorted(folder.rglob("*.nbc"))
+
+
+# --- what decides a version ---
+
+
+X = np.arange(4.0)
+
+
+def test_constants_decide(templates):
+    for factor in (2.0, 3.0):
+        assert specialize(templates.total, term=templates.scaled, FACTOR=factor)(X) == 6 * factor
+
+
+def test_helper_functions_decide(templates):
+    options = {"FACTOR": 2.0}
+    assert specialize(templates.total, term=templates.scaled, **options)(X) == 12
+    assert specialize(templates.total, term=templates.shifted, **options)(X) == 10
+
+
+def test_the_template_stays_a_plain_function_without_constants(templates):
+    specialize(templates.total, term=templates.shifted)(X)
+    with pytest.raises(NameError, match="term"):
+        templates.total(X)
+
+
+def test_equal_constants_share_a_version(templates):
+    first = specialize(templates.total, term=templates.scaled, FACTOR=2.0)
+    assert specialize(templates.total, FACTOR=2.0, term=templates.scaled) is first
+
+
+def test_constants_that_nothing_names_do_not_make_a_version(templates):
+    first = specialize(templates.total, term=templates.shifted, FACTOR=2.0)
+    assert specialize(templates.total, term=templates.shifted, FACTOR=3.0, OTHER=[]) is first
+
+
+def test_compiling_is_logged_once(templates, caplog):
+    kernel = specialize(templates.total, term=templates.shifted)
+    with caplog.at_level(logging.INFO, logger="skspike"):
+        kernel(X)
+        kernel(X)
+    (record,) = caplog.records
+    assert record.name == "skspike"
+    assert record.getMessage().startswith("compiled kernel total_")
+
+
+# --- the disk cache ---
+
+
+def test_a_second_process_finds_the_kernel_compiled(folder):
+    first = finish(start(folder))
+    assert "compiled kernel total_" in first
+    assert "total 18.0" in first
+    (file,) = compiled_files(folder)
+    assert file.parent == folder / "__pycache__"
+    assert finish(start(folder)) == "total 18.0\n"
+    assert compiled_files(folder) == [file]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "total"),
+    [("s = 0.0", "s = 7.0", "25.0"), ("FACTOR * value", "FACTOR - value", "6.0")],
+    ids=["the template", "its helper"],
+)
+def test_an_edited_source_never_meets_stale_code(old, new, total, folder):
+    """Not even if size and time stamp of the file are the same."""
+    finish(start(folder))
+    source = folder / "templates.py"
+    stamp = source.stat()
+    source.write_text(TEMPLATES.replace(old, new))
+    os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert source.stat().st_size == stamp.st_size
+    assert f"total {total}" in finish(start(folder))
+
+
+def test_processes_that_meet_at_a_cold_cache_all_succeed(folder):
+    for _ in range(2):
+        processes = [start(folder) for _ in range(4)]
+        assert all("total 18.0" in finish(process) for process in processes)
+    assert finish(start(folder)) == "total 18.0\n"
+
+
+def test_a_read_only_install_caches_in_the_users_folder(folder, tmp_path):
+    (folder / "__pycache__").touch()  # a file, where numba wants a folder: so not even root can
+    home = tmp_path / "home"
+    assert "compiled kernel" in finish(start(folder, home=home))
+    assert not compiled_files(folder)
+    assert len(compiled_files(home)) == 1
+    assert finish(start(folder, home=home)) == "total 18.0\n"
+
+
+def test_without_any_place_for_a_cache_kernels_still_run(folder, tmp_path):
+    (folder / "__pycache__").touch()
+    (tmp_path / "home").touch()
+    output = finish(start(folder, home=tmp_path / "home"))
+    assert "kernels are not cached on disk" in output
+    assert "total 18.0" in output
+    assert not compiled_files(tmp_path)
