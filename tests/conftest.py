@@ -1,7 +1,13 @@
-"""What every test shares: hypothesis' settings, and the skip of GPU tests without a GPU."""
+"""What every test shares: idle threads, hypothesis' settings, no GPU tests without a GPU."""
+
+import os
 
 import pytest
 from hypothesis import settings
+
+# Before torch is imported: its idle threads sleep instead of spinning. Tests are small, and on a
+# busy machine spinning makes them several times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The same examples in every run, and no deadline: a first call may compile a kernel.
 settings.register_profile("skspike", deadline=None, derandomize=True, print_blob=True)
