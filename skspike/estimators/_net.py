@@ -70,9 +70,10 @@ class SpikingNet(NeuralNet):
 
     def move_to(self, device: torch.device) -> None:
         """Move the module and the optimizer's state."""
+        state = self.optimizer_.state_dict()
         self.device = device
         self.module_.to(device)
-        self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+        self._rebuild_optimizer(state)
 
     def __getstate__(self) -> dict:
         module = self.module_
@@ -88,9 +89,13 @@ class SpikingNet(NeuralNet):
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
-        self.module, optimizer_state = self.module_, self.optimizer_
+        self.module = self.module_
+        self._rebuild_optimizer(self.optimizer_)
+
+    def _rebuild_optimizer(self, state: dict) -> None:
+        """Make an optimizer of the module's present parameters; it moves its state to them."""
         self.initialize_optimizer()
-        self.optimizer_.load_state_dict(optimizer_state)
+        self.optimizer_.load_state_dict(state)
 
 
 def _to_cpu(value):
