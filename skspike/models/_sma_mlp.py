@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ..nn import SMA, BatchNorm1d, Dropout
-from ..nn._neurons import make_neuron
+from ..nn import SMA, BatchNorm1d, Dropout, make_neuron
 from ._registry import register
 
 

@@ -6,8 +6,15 @@ from collections.abc import Collection, Sequence
 
 from torch import Tensor, nn
 
-from ..nn import SMA, AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
-from ..nn._neurons import make_neuron
+from ..nn import (
+    SMA,
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    MaxPool2d,
+    make_neuron,
+)
 from ._registry import register
 
 BLOCK_WIDTHS = (1, 2, 4, 8, 8)  # channels of the five blocks, in multiples of the width

@@ -1,7 +1,7 @@
 """Torch modules on time-first tensors; their computation lives in :mod:`skspike.kernels`."""
 
 from ._attention import SMA, SMALite, attention_zoneout
-from ._neurons import IF, LIF, ParametricLIF
+from ._neurons import IF, LIF, ParametricLIF, make_neuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "ParametricLIF",
     "SMALite",
     "attention_zoneout",
+    "make_neuron",
 ]

@@ -193,8 +193,34 @@ class ParametricLIF(LIF):
 NEURONS = {"if": IF, "lif": LIF, "plif": ParametricLIF}
 
 
-def make_neuron(name: str, tau: float, **options: object) -> LIF:
-    """Return a neuron layer by its short name; the integrate-and-fire neuron takes no `tau`."""
+def make_neuron(name: str, tau: float = 2.0, **options: object) -> LIF:
+    """Return a layer of neurons by its short name.
+
+    Parameters
+    ----------
+    name : {"if", "lif", "plif"}
+        Integrate-and-fire, leaky, or leaky with a learnable time constant.
+    tau : float, default=2.0
+        Membrane time constant in steps; "if" has none and ignores it.
+    **options : dict
+        Further parameters of the layer.
+
+    Returns
+    -------
+    layer : LIF
+        The layer.
+
+    Raises
+    ------
+    ValueError
+        If no neuron has that name.
+
+    Examples
+    --------
+    >>> from skspike.nn import make_neuron
+    >>> type(make_neuron("plif", tau=4.0)).__name__
+    'ParametricLIF'
+    """
     check_choice("make_neuron", "name", name, NEURONS)
     arguments = options if name == "if" else {"tau": tau, **options}
     return NEURONS[name](**arguments)  # type: ignore[arg-type]
