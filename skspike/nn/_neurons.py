@@ -93,8 +93,9 @@ class LIF(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings in the module's repr."""
-        tau = f"{float(self.tau):g}"
-        return f"tau={tau}, threshold={self.threshold}, surrogate={self.surrogate!r}"
+        with torch.no_grad():
+            tau = float(self.tau)
+        return f"tau={tau:g}, threshold={self.threshold}, surrogate={self.surrogate!r}"
 
 
 class IF(LIF):
