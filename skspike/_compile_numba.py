@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 from types import FunctionType
+from typing import Any
 
 import numba
 
@@ -34,7 +35,7 @@ def specialize(template: Callable, **constants: object) -> Callable:
     return _compile(template, tuple(sorted((name, constants[name]) for name in used)))
 
 
-def _used(function: Callable, constants: dict[str, object]) -> set[str]:
+def _used(function: Callable, constants: dict[str, Any]) -> set[str]:
     """Return the names of the constants that a function reaches."""
     names = set(function.__code__.co_names) & set(constants)
     for name in tuple(names):
@@ -50,7 +51,7 @@ def _compile(template: Callable, used: tuple[tuple[str, object], ...]) -> Callab
     return _announce_compilation(_njit_cached(_bind(template, dict(used), name)), name)
 
 
-def _bind(function: Callable, constants: dict[str, object], qualname: str) -> FunctionType:
+def _bind(function: Callable, constants: dict[str, Any], qualname: str) -> FunctionType:
     """Copy a function with constants in place of the global names that it uses."""
     names = {
         name: numba.njit(**_OPTIONS)(_bind(value, constants, value.__qualname__))
@@ -82,7 +83,7 @@ def _njit_cached(function: Callable) -> Callable:
         return numba.njit(**_OPTIONS)(function)
 
 
-def _announce_compilation(dispatcher: Callable, name: str) -> Callable:
+def _announce_compilation(dispatcher: Any, name: str) -> Callable:
     """Log how long the first call spent on compiling, unless the cache served it."""
 
     @functools.wraps(dispatcher)

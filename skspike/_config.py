@@ -54,6 +54,14 @@ def set_config(backend: str | None = None, device: str | None = None) -> None:
     ------
     ValueError
         If a value is none of those above.
+
+    Examples
+    --------
+    >>> import skspike
+    >>> skspike.set_config(device="cpu")
+    >>> skspike.get_config()["device"]
+    'cpu'
+    >>> skspike.set_config(device="auto")
     """
     if backend is not None and backend not in BACKENDS:
         raise ValueError(

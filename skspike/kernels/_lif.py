@@ -93,7 +93,7 @@ def lif(
 
     References
     ----------
-    .. [1] W. Fang et al., "Incorporating learnable membrane time constant to enhance learning of
+    .. [1] Fang, W. et al., "Incorporating learnable membrane time constant to enhance learning of
        spiking neural networks", ICCV 2021.
 
     Examples

@@ -1,6 +1,7 @@
 """Whole networks, one file per paper, and a registry of their names."""
 
-from . import _sma_mlp, _sma_vgg  # noqa: F401  (fill the registry)
 from ._registry import create_model, list_models
+from ._sma_mlp import SMAMLP
+from ._sma_vgg import SMAVGG8
 
-__all__ = ["create_model", "list_models"]
+__all__ = ["SMAMLP", "SMAVGG8", "create_model", "list_models"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -19,7 +20,7 @@ def register(name: str) -> Callable:
     return add
 
 
-def create_model(name: str, **options) -> nn.Module:
+def create_model(name: str, **options: Any) -> nn.Module:
     """Build a network by name.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -60,6 +61,14 @@ class SMAMLP(nn.Module):
     -----
     Input of shape (n_steps, n_samples, in_channels), standardised by a batch norm; output of shape
     (n_steps, n_samples, n_classes). Not in the paper, whose networks read images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.models import SMAMLP
+    >>> model = SMAMLP(n_classes=3, n_steps=4, in_channels=5, width=8)
+    >>> model(torch.rand(4, 2, 5)).shape
+    torch.Size([4, 2, 3])
     """
 
     def __init__(
@@ -85,7 +94,7 @@ class SMAMLP(nn.Module):
     ) -> None:
         super().__init__()
         hidden = 8 * width
-        spiking = {
+        spiking: dict[str, Any] = {
             "tau": tau,
             "threshold": threshold,
             "surrogate": surrogate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -101,8 +102,16 @@ class SMAVGG8(nn.Module):
 
     References
     ----------
-    .. [1] Y. Shan et al., "Advancing spiking neural networks towards multiscale spatiotemporal
+    .. [1] Shan, Y. et al., "Advancing spiking neural networks towards multiscale spatiotemporal
        interaction learning", AAAI 2025, 39(2), 1501-1509.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.models import SMAVGG8
+    >>> model = SMAVGG8(n_classes=10, n_steps=4, width=8)
+    >>> model(torch.rand(4, 2, 2, 16, 16)).shape
+    torch.Size([4, 2, 10])
     """
 
     def __init__(
@@ -129,7 +138,7 @@ class SMAVGG8(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        spiking = {
+        spiking: dict[str, Any] = {
             "tau": tau,
             "threshold": threshold,
             "surrogate": surrogate,
@@ -182,18 +191,18 @@ class SMAVGG8(nn.Module):
 
 
 @register("sma_vgg8_dvs128_gesture")
-def sma_vgg8_dvs128_gesture(**options) -> SMAVGG8:
+def sma_vgg8_dvs128_gesture(**options: Any) -> SMAVGG8:
     """Return the network for DVS128 Gesture: 16 steps of 128 x 128, 11 classes."""
     return SMAVGG8(**{"n_classes": 11, "n_steps": 16, "zoneout_channels": 10, **options})
 
 
 @register("sma_vgg8_cifar10_dvs")
-def sma_vgg8_cifar10_dvs(**options) -> SMAVGG8:
+def sma_vgg8_cifar10_dvs(**options: Any) -> SMAVGG8:
     """Return the network for CIFAR10-DVS: 10 steps of 128 x 128, 10 classes."""
     return SMAVGG8(**{"n_classes": 10, "n_steps": 10, "zoneout_channels": 4, **options})
 
 
 @register("sma_vgg8_ncaltech101")
-def sma_vgg8_ncaltech101(**options) -> SMAVGG8:
+def sma_vgg8_ncaltech101(**options: Any) -> SMAVGG8:
     """Return the network for N-Caltech101: 14 steps of 180 x 240, 101 classes."""
     return SMAVGG8(**{"n_classes": 101, "n_steps": 14, "zoneout_channels": 24, **options})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +62,7 @@ def attention_zoneout(
 
     References
     ----------
-    .. [1] Y. Shan et al., "Advancing spiking neural networks towards multiscale spatiotemporal
+    .. [1] Shan, Y. et al., "Advancing spiking neural networks towards multiscale spatiotemporal
        interaction learning", AAAI 2025, 39(2), 1501-1509.
 
     Examples
@@ -191,7 +193,7 @@ class SMA(nn.Module):
 
     References
     ----------
-    .. [1] Y. Shan et al., "Advancing spiking neural networks towards multiscale spatiotemporal
+    .. [1] Shan, Y. et al., "Advancing spiking neural networks towards multiscale spatiotemporal
        interaction learning", AAAI 2025, 39(2), 1501-1509.
 
     Examples
@@ -237,7 +239,7 @@ class SMA(nn.Module):
         self.n_zoneout_steps = n_steps // zoneout_steps
         self.n_zoneout_channels = channels // zoneout_channels
 
-        spiking = {
+        spiking: dict[str, Any] = {
             "tau": tau,
             "threshold": threshold,
             "surrogate": surrogate,
@@ -267,30 +269,31 @@ class SMA(nn.Module):
                 f"time attention is tied. Got shape {tuple(x.shape)} instead."
             )
         scales = [branch(x) for branch in self.branches]
-        time_weights, channel_weights = self.attend(scales)
-        out: Tensor | None = None
-        for s, wt, wc in zip(scales, time_weights, channel_weights, strict=True):
-            m = s * (wt[..., None] * wc)[..., None, None]
-            if self.zoneout:
-                m = attention_zoneout(
-                    m,
-                    wt,
-                    wc,
-                    n_steps=self.n_zoneout_steps,
-                    n_channels=self.n_zoneout_channels,
-                    training=self.training,
-                    version=self.zoneout_version,
-                )
-            out = m if out is None else out + m
-        return out
+        weights = zip(*self._attend(scales), strict=True)
+        mixed = (self._weigh(s, *w) for s, w in zip(scales, weights, strict=True))
+        return functools.reduce(torch.add, mixed)
 
-    def attend(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _attend(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return time weights (n, T, N) and channel weights (n, T, N, C) of the n scales."""
-        descriptor = sum(scales).mean((-2, -1))  # (T, N, C)
+        # The spatial mean of the sum, as a sum of means: (T, N, C)
+        descriptor = functools.reduce(torch.add, (s.mean((-2, -1)) for s in scales))
         time_weights = self.time_attention(descriptor.mean(-1).t())  # (n, N, T)
-        return time_weights.transpose(1, 2), self.channel_weights(descriptor)
+        return time_weights.transpose(1, 2), self._channel_weights(descriptor)
 
-    def channel_weights(self, descriptor: Tensor) -> Tensor:
+    def _weigh(self, s: Tensor, time_weight: Tensor, channel_weight: Tensor) -> Tensor:
+        """Return the attended map of one scale, regularised in training."""
+        m = s * (time_weight[..., None] * channel_weight)[..., None, None]
+        return attention_zoneout(
+            m,
+            time_weight,
+            channel_weight,
+            n_steps=self.n_zoneout_steps,
+            n_channels=self.n_zoneout_channels,
+            training=self.training and self.zoneout,
+            version=self.zoneout_version,
+        )
+
+    def _channel_weights(self, descriptor: Tensor) -> Tensor:
         """Return channel weights (n, T, N, C) from the descriptor (T, N, C)."""
         return self.channel_attention(descriptor)
 
@@ -315,7 +318,7 @@ class SMALite(SMA):
 
     References
     ----------
-    .. [1] Y. Shan et al., "Advancing spiking neural networks towards multiscale spatiotemporal
+    .. [1] Shan, Y. et al., "Advancing spiking neural networks towards multiscale spatiotemporal
        interaction learning", AAAI 2025, 39(2), 1501-1509.
 
     Examples
@@ -327,11 +330,11 @@ class SMALite(SMA):
     """
 
     def __init__(
-        self, channels: int, n_steps: int, *, zoneout_channels: int = 16, **options
+        self, channels: int, n_steps: int, *, zoneout_channels: int = 16, **options: Any
     ) -> None:
         super().__init__(channels, n_steps, zoneout_channels=zoneout_channels, **options)
 
-    def channel_weights(self, descriptor: Tensor) -> Tensor:
+    def _channel_weights(self, descriptor: Tensor) -> Tensor:
         """Return channel weights (n, T, N, C), equal at all steps, from (T, N, C)."""
         weights = self.channel_attention(descriptor.mean(0))
         return weights[:, None].expand(-1, self.n_steps, -1, -1)

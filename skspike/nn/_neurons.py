@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class LIF(nn.Module):
 
     References
     ----------
-    .. [1] W. Gerstner and W. Kistler, "Spiking Neuron Models", 2002, chapter 4.
+    .. [1] Gerstner, W. and Kistler, W., "Spiking Neuron Models", 2002, chapter 4.
 
     Examples
     --------
@@ -171,13 +172,13 @@ class ParametricLIF(LIF):
 
     References
     ----------
-    .. [1] W. Fang et al., "Incorporating learnable membrane time constant to enhance learning of
+    .. [1] Fang, W. et al., "Incorporating learnable membrane time constant to enhance learning of
        spiking neural networks", ICCV 2021, equation 9.
 
     Examples
     --------
     >>> from skspike.nn import ParametricLIF
-    >>> round(float(ParametricLIF(tau=4.0).tau), 6)
+    >>> round(ParametricLIF(tau=4.0).tau.item(), 6)
     4.0
     """
 
@@ -194,7 +195,7 @@ class ParametricLIF(LIF):
 NEURONS = {"if": IF, "lif": LIF, "plif": ParametricLIF}
 
 
-def make_neuron(name: str, tau: float = 2.0, **options: object) -> LIF:
+def make_neuron(name: str, tau: float = 2.0, **options: Any) -> LIF:
     """Return a layer of neurons by its short name.
 
     Parameters
@@ -224,4 +225,4 @@ def make_neuron(name: str, tau: float = 2.0, **options: object) -> LIF:
     """
     check_choice("make_neuron", "name", name, NEURONS)
     arguments = options if name == "if" else {"tau": tau, **options}
-    return NEURONS[name](**arguments)  # type: ignore[arg-type]
+    return NEURONS[name](**arguments)

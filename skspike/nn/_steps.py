@@ -73,8 +73,8 @@ class Dropout(nn.Module):
 
     References
     ----------
-    .. [1] Y. Shan et al., "Spiking multiscale attention with attention zoneout", AAAI 2025, whose
-       networks use it in the classification head.
+    .. [1] Shan, Y. et al., "Advancing spiking neural networks towards multiscale spatiotemporal
+       interaction learning", AAAI 2025, whose networks use it in the classification head.
 
     Examples
     --------

@@ -15,9 +15,7 @@ def spikingjelly_lif() -> Callable[[torch.Tensor], torch.Tensor]:
     try:
         from spikingjelly.activation_based import functional, neuron, surrogate
     except ImportError as error:
-        sys.exit(
-            f"spikingjelly, the peer here, does not import ({error}). {HOW}"
-        )
+        sys.exit(f"spikingjelly, the peer here, does not import ({error}). {HOW}")
     layer = neuron.LIFNode(
         tau=2.0, detach_reset=True, surrogate_function=surrogate.ATan(), step_mode="m"
     )

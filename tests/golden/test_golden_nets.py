@@ -102,8 +102,8 @@ def test_evaluation_equals_the_golden_network(vectors):
     maps, weights = {}, {}
     for i, module in enumerate(attentions):
         module.register_forward_hook(lambda _, __, out, i=i: maps.update({i: out}))
-        weigh = module.attend
-        module.attend = lambda s, i=i, weigh=weigh: weights.setdefault(i, weigh(s))
+        weigh = module._attend
+        module._attend = lambda s, i=i, weigh=weigh: weights.setdefault(i, weigh(s))
     with torch.no_grad():
         logits = model(vectors.tensor("x"))
     assert_close(logits, vectors["f64/logits"], 1e-9, "logits")

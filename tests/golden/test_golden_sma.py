@@ -61,14 +61,14 @@ class Recorder:
     """Keep the scales and the attention weights of a forward pass."""
 
     def __init__(self, module: SMA) -> None:
-        attend = module.attend
+        attend = module._attend
 
         def record(scales):
             self.scales = scales
             self.time_weights, self.channel_weights = attend(scales)
             return self.time_weights, self.channel_weights
 
-        module.attend = record
+        module._attend = record
 
 
 def check_file(vectors: Vectors, prefix: str, version: str, precision: str, backend: str) -> None:

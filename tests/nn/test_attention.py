@@ -129,7 +129,7 @@ def test_weights_sum_to_one_over_the_scales_and_their_product_does_not():
     sma = make()
     x = draw(T, N, C, H, W)
     scales = [branch(x) for branch in sma.branches]
-    wt, wc = sma.attend(scales)
+    wt, wc = sma._attend(scales)
     assert wt.shape == (4, T, N)
     assert wc.shape == (4, T, N, C)
     torch.testing.assert_close(wt.sum(0), torch.ones_like(wt[0]))
@@ -163,6 +163,9 @@ def test_zoneout_replaces_exactly_the_selected_entries(n_channels, n_steps, scal
     changed = {tuple(index) for index in (y != m).all((1, 3, 4)).nonzero().tolist()}
     assert changed == replaced
     assert (y == m).all((1, 3, 4)).sum() == T * C - len(replaced)
+    upstream = torch.randn_like(y)
+    gradients = (torch.autograd.grad(out, m, upstream)[0] for out in (y, expected))
+    torch.testing.assert_close(*gradients, rtol=1e-14, atol=1e-14)
     first_selected = wt.sum(1).argsort()[:n_steps].eq(0).any().item()
     assert len(replaced) == (n_steps - first_selected) * n_channels
 
@@ -348,7 +351,7 @@ def test_trap_11_sma_lite_honours_its_zoneout():
 
 def test_sma_lite_has_one_channel_attention_for_all_steps():
     sma = make(SMALite)
-    _, wc = sma.attend([draw(T, N, C, H, W) for _ in range(4)])
+    _, wc = sma._attend([draw(T, N, C, H, W) for _ in range(4)])
     assert wc.shape == (4, T, N, C)
     assert (wc == wc[:, :1]).all()
     assert sum(p.numel() for p in sma.parameters()) == sum(p.numel() for p in make().parameters())
@@ -370,7 +373,7 @@ def test_trap_13_the_descriptor_is_the_sum_of_scales_then_the_spatial_mean():
         module = getattr(sma, name)
         module.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: args[0]}))
     scales = [draw(T, N, C, H, W) for _ in range(4)]
-    sma.attend(scales)
+    sma._attend(scales)
     f = torch.einsum("itbchw->tbc", torch.stack(scales)) / (H * W)
     torch.testing.assert_close(seen["channel_attention"], f)
     torch.testing.assert_close(seen["time_attention"], f.mean(2).t())
