@@ -235,7 +235,9 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         """Return the weight of each row's class."""
         if self.class_weight is None:
             return None
-        present = np.unique(y)
-        labels = self.classes_[y]
-        weights = compute_class_weight(self.class_weight, classes=self.classes_[present], y=labels)
-        return weights[np.searchsorted(present, y)]
+        balanced = self.class_weight == "balanced"  # which knows nothing of classes out of sight
+        known = np.unique(y) if balanced else np.arange(len(self.classes_))
+        weights = compute_class_weight(
+            self.class_weight, classes=self.classes_[known], y=self.classes_[y]
+        )
+        return weights[np.searchsorted(known, y)]

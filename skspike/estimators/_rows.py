@@ -44,4 +44,8 @@ def repeat_rows(
 
 def mean_one(weight: np.ndarray | None) -> np.ndarray | None:
     """Scale weights to mean one: the learning rate keeps its meaning whatever their unit."""
-    return None if weight is None else (weight / weight.mean()).astype(np.float32)
+    if weight is None:
+        return None
+    if not weight.any():
+        raise ValueError("Sample and class weights must leave at least one sample non-zero weight.")
+    return (weight / weight.mean()).astype(np.float32)

@@ -87,7 +87,8 @@ class SMAClassifier(SpikingClassifier):
         Factor of the loss for each class label; ``"balanced"`` makes all classes weigh the same in
         the data that a call to :meth:`fit` or :meth:`partial_fit` is given.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the weights of the previous fit.
+        Whether :meth:`fit` goes on from the weights of the previous fit. The network, the loss and
+        the optimizer with its weight decay then stay those of the first fit.
     device : {"auto", "cpu", "cuda", "cuda:N"}, default="auto"
         Where the network runs. ``"auto"`` asks :func:`skspike.get_config`, whose own ``"auto"``
         takes CUDA where there is one.
@@ -134,8 +135,11 @@ class SMAClassifier(SpikingClassifier):
     Notes
     -----
     Fitting twice with the same int `random_state` and number of threads gives bit-equal weights on
-    the CPU. The fit does not depend on the order of the samples: they are sorted by content before
-    they are shuffled. With early stopping, samples are split before weights repeat them.
+    the CPU, unless several threads of one process fit at the same time: they share torch's
+    generator. The fit does not depend on the order of the samples: they are sorted by content
+    before they are shuffled. With early stopping, samples are split before weights repeat them.
+
+    Interrupting a fit (Ctrl-C) keeps the weights of that moment, as in skorch.
 
     Tables and series are predicted in float64, so that the answer for a sample does not depend on
     the others predicted with it; frames and images are predicted in float32, where the last bits

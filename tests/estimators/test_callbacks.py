@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import math
 import pickle
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from skspike.estimators._callbacks import EpochBar, LearningRate, ValidAccuracy
 from tests.estimators.common import quick, samples
@@ -72,6 +74,16 @@ def test_bar_counts_epochs_and_leaves_no_open_bar(capsys):
     (bar,) = [c for _, c in classifier.net_.callbacks_ if isinstance(c, EpochBar)]
     assert not hasattr(bar, "bar_")
     pickle.dumps(classifier)
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_what_the_package_logs_while_fitting_is_shown(verbose, capsys):
+    class Compile(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            logging.getLogger("skspike._compile_numba").info("compiling lif")
+
+    quick(verbose=verbose, callbacks=[Compile()]).fit(*samples("table"))
+    assert ("compiling lif\n" in capsys.readouterr().err) is bool(verbose)
 
 
 def test_a_table_at_verbose_2(capsys):

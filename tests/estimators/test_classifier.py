@@ -135,6 +135,19 @@ def test_class_weight_of_string_labels():
     )
 
 
+@pytest.mark.parametrize("class_weight", [{0: 3.0}, {0: 3.0, 1: 2.0}, "balanced"])
+def test_class_weight_where_a_class_is_out_of_sight(class_weight):
+    X, y = samples("table")
+    classifier = quick(class_weight=class_weight).partial_fit(X, y, classes=[0, 1, 2])
+    assert np.isfinite(classifier.partial_fit(X[y == 1], y[y == 1]).history_[-1, "train_loss"])
+
+
+def test_class_weight_of_an_unknown_label():
+    X, y = samples("table")
+    with pytest.raises(ValueError, match=r"The classes, \[.*\], are not in class_weight"):
+        quick(class_weight={"no": 2.0}).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [

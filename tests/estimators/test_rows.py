@@ -54,5 +54,10 @@ def test_no_weights():
     assert mean_one(None) is None
 
 
+def test_weights_that_are_all_zero():
+    with pytest.raises(ValueError, match="must leave at least one sample non-zero weight"):
+        mean_one(np.zeros(3))
+
+
 def test_mean_one():
     np.testing.assert_allclose(mean_one(np.array([1.0, 3.0])), [0.5, 1.5])
