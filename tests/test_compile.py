@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ def total(x):
     for value in x:
         s += term(value)
     return s
-
-
+"""
+HELPERS = """
 def scaled(value):
     return FACTOR * value
 
@@ -34,28 +35,32 @@ import logging, sys
 import numpy as np
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 from skspike._compile_numba import specialize
-import templates
-kernel = specialize(templates.total, term=templates.scaled, FACTOR=3.0)
+import helpers, templates
+kernel = specialize(templates.total, term=helpers.scaled, FACTOR=3.0)
 print("total", kernel(np.arange(4, dtype=sys.argv[1])))
 """
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder with the templates' source."""
+    """Return a folder with the templates' source, and their helpers' in another file."""
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "templates.py").write_text(TEMPLATES)
+    (tmp_path / "package" / "helpers.py").write_text(HELPERS)
     return tmp_path / "package"
 
 
 @pytest.fixture
 def templates(folder, monkeypatch):
-    """Import the templates, without a byte-code file: its stamp could be that of older source."""
+    """Import both files, without byte-code files: their stamp could be that of older source."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    spec = importlib.util.spec_from_file_location("templates", folder / "templates.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    functions = {}
+    for name in ("templates", "helpers"):
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        functions |= vars(module)
+    return SimpleNamespace(**functions)
 
 
 def start(folder, dtype="float64", home=None):
@@ -142,16 +147,18 @@ def test_a_second_process_finds_the_kernel_compiled(folder):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "total"),
-    [("s = 0.0", "s = 7.0", "25.0"), ("FACTOR * value", "FACTOR - value", "6.0")],
-    ids=["the template", "its helper"],
+    ("name", "old", "new", "total"),
+    [
+        ("templates.py", "s = 0.0", "s = 7.0", "25.0"),
+        ("helpers.py", "FACTOR * value", "FACTOR - value", "6.0"),
+    ],
 )
-def test_an_edited_source_never_meets_stale_code(old, new, total, folder):
+def test_an_edited_source_never_meets_stale_code(name, old, new, total, folder):
     """Not even if size and time stamp of the file are the same."""
     finish(start(folder))
-    source = folder / "templates.py"
+    source = folder / name
     stamp = source.stat()
-    source.write_text(TEMPLATES.replace(old, new))
+    source.write_text(source.read_text().replace(old, new))
     os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert source.stat().st_size == stamp.st_size
     assert f"total {total}" in finish(start(folder))
