@@ -29,10 +29,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help=".npz with x, y, t, p, offsets, label")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--n-bins", type=int, default=5)
+    parser.add_argument("--n-bins", type=int, default=6)
     parser.add_argument("--downsample", type=int, default=1)
-    parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -45,10 +45,10 @@ def make_model(args: argparse.Namespace):
             width=args.width,
             scales=(1, 3),
             threshold=0.5,
-            loss="tet",
             dropout=0.1,
             lr=0.005,
             max_epochs=args.epochs,
+            batch_size=16,
             random_state=args.seed,
             verbose=1,
         ),

@@ -202,7 +202,7 @@ class SpikingEstimator(BaseEstimator):
 
     def _outputs(self, X) -> np.ndarray:
         """Return the outputs of the network at every step, `(n_samples, n_steps, n_outputs)`."""
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         X = check_X(self, X, reset=False)
         module = self.net_.module_
         if module.flatten:

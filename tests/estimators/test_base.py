@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from skspike import config_context
 from skspike.estimators import _base
@@ -215,3 +216,13 @@ def test_weight_decay_shrinks():
         return sum(float(p.detach().square().sum()) for p in classifier.model_.parameters())
 
     assert size(1.0) < size(0.0)
+
+
+def test_a_failed_fit_leaves_it_unfitted(monkeypatch):
+    X, y = samples("table")
+    classifier = quick(device="cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(BackendError):
+        classifier.fit(X, y)
+    with pytest.raises(NotFittedError):
+        classifier.predict(X)
