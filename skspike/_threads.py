@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
+CHUNKS_PER_THREAD = 4
+
 _lock = threading.Lock()
 _worker = threading.local()
 _pool: ThreadPoolExecutor | None = None
@@ -43,18 +45,27 @@ if hasattr(os, "register_at_fork"):
 def parallel_for(body: Callable[[int, int], object], n: int, *, grain: int, n_threads: int) -> None:
     """Call ``body(start, stop)`` on contiguous chunks that cover ``range(n)``.
 
-    Chunks hold at least `grain` items, and there are at most `n_threads` of them. The calling
-    thread works on the first chunk itself; a call from inside the pool runs serially.
+    Chunks hold at least `grain` items. The calling thread and up to ``n_threads - 1`` others take
+    chunk after chunk; who finds a busy machine and starts late finds less left to do, and nobody
+    waits for a thread that has not started. A call from inside the pool runs serially.
     """
-    n_chunks = max(1, min(n_threads, n // max(grain, 1)))
-    if n_chunks == 1 or getattr(_worker, "inside", False):
+    n_chunks = min(CHUNKS_PER_THREAD * n_threads, n // max(grain, 1))
+    if n_chunks < 2 or n_threads < 2 or getattr(_worker, "inside", False):
         body(0, n)
         return
-    cuts = [n * i // n_chunks for i in range(n_chunks + 1)]
-    others = [_get_pool().submit(body, *cut) for cut in itertools.pairwise(cuts[1:])]
+    chunks = itertools.pairwise([n * i // n_chunks for i in range(n_chunks + 1)])
+    tickets = iter(list(chunks))  # taking from a list iterator is atomic
+
+    def work() -> None:
+        for start, stop in tickets:
+            body(start, stop)
+
+    others = [_get_pool().submit(work) for _ in range(min(n_threads, n_chunks) - 1)]
     try:
-        body(cuts[0], cuts[1])
+        work()
     finally:
-        wait(others)  # the buffers must outlive every chunk, whatever happened in the first
-    for other in others:
+        # The buffers must outlive every chunk that was begun, whatever happened in this thread.
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
         other.result()

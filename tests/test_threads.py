@@ -29,7 +29,8 @@ def test_chunks_cover_the_range_once(n_threads, grain, n):
     assert chunks[0][0] == 0
     assert chunks[-1][1] == n
     assert all(a[1] == b[0] for a, b in pairwise(chunks))
-    assert len(chunks) == max(1, min(n_threads, n // max(grain, 1)))
+    assert n_threads > 1 or len(chunks) == 1
+    assert len(chunks) <= _threads.CHUNKS_PER_THREAD * n_threads
     assert min(stop - start for start, stop in chunks) >= min(n, grain)
 
 
@@ -51,18 +52,31 @@ def test_chunks_run_at_the_same_time():
 
 
 @pytest.mark.parametrize("guilty", range(4))
-def test_an_error_comes_out_once_every_chunk_has_ended(guilty):
-    ended = []
+def test_an_error_comes_out_and_no_chunk_runs_on(guilty):
+    running = set()
 
     def body(start, stop):
+        running.add(start)
+        threading.Event().wait(0.02)
+        running.discard(start)
         if start == guilty:
             raise ValueError(f"chunk {start}")
-        threading.Event().wait(0.02)
-        ended.append(start)
 
     with pytest.raises(ValueError, match=f"chunk {guilty}"):
         parallel_for(body, 4, grain=1, n_threads=4)
-    assert sorted(ended) == [i for i in range(4) if i != guilty]
+    assert not running
+
+
+def test_nobody_waits_for_a_thread_that_does_not_start():
+    release = threading.Event()
+    pool = _threads._get_pool()
+    blockers = [pool.submit(release.wait, 60) for _ in range(pool._max_workers)]
+    try:
+        assert chunks_of(64, grain=1, n_threads=2)[-1][1] == 64
+        assert not release.is_set()
+    finally:
+        release.set()
+    assert all(blocker.result() for blocker in blockers)
 
 
 def test_a_call_inside_the_pool_is_serial():

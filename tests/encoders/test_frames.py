@@ -357,7 +357,10 @@ def test_threads_share_the_work(X, monkeypatch):
     assert chunks == [(0, 40)]  # too little work for threads
     monkeypatch.setattr(_frames_numba, "_GRAIN", 0)
     np.testing.assert_array_equal(FrameEncoder(n_bins=3, n_jobs=2).fit_transform(X), expected)
-    assert sorted(chunks[1:]) == [(0, 20), (20, 40)]
+    shared = sorted(chunks[1:])
+    assert len(shared) > 1
+    assert shared[0][0] == 0
+    assert shared[-1][1] == 40
 
 
 def test_the_kernel_takes_ordered_recordings(X):
