@@ -29,10 +29,14 @@ def specialize(template: Callable, **constants: object) -> Callable:
 
     Functions among the constants are compiled too, bound to the same constants. Only what the
     template names, itself or through its functions, decides which version is compiled.
-    The result releases the GIL.
+    The result releases the GIL. It serves arguments of the types of its first call alone: numba's
+    disk cache can mix up versions that several processes compile for different types, so what
+    decides the types must be among the constants.
     """
-    used = _used(template, constants)
-    return _compile(template, tuple(sorted((name, constants[name]) for name in used)))
+    used = sorted(_used(template, constants))
+    values = tuple(constants[name] for name in used)
+    # 1, 1.0 and True are equal, and yet give different code.
+    return _compile(template, tuple(zip(used, values, strict=True)), tuple(map(type, values)))
 
 
 def _used(function: Callable, constants: dict[str, Any]) -> set[str]:
@@ -45,7 +49,7 @@ def _used(function: Callable, constants: dict[str, Any]) -> set[str]:
 
 
 @functools.cache
-def _compile(template: Callable, used: tuple[tuple[str, object], ...]) -> Callable:
+def _compile(template: Callable, used: tuple[tuple[str, Any], ...], types: tuple) -> Callable:
     """Compile one version of a template."""
     name = f"{template.__qualname__}_{_digest(template, used)}"
     return _announce_compilation(_njit_cached(_bind(template, dict(used), name)), name)
@@ -92,6 +96,7 @@ def _announce_compilation(dispatcher: Any, name: str) -> Callable:
             return dispatcher(*args)
         start = time.perf_counter()
         result = dispatcher(*args)
+        dispatcher.disable_compile()
         if not dispatcher.stats.cache_hits:
             seconds = time.perf_counter() - start
             log.info("compiled kernel %s in %.1f s; later processes find it cached", name, seconds)

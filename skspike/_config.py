@@ -68,7 +68,7 @@ def set_config(backend: str | None = None, device: str | None = None) -> None:
             f"The 'backend' parameter of set_config must be one of {BACKENDS}. "
             f"Got {backend!r} instead."
         )
-    if device is not None and not _DEVICE.fullmatch(device):
+    if device is not None and not _DEVICE.fullmatch(str(device)):
         raise ValueError(
             "The 'device' parameter of set_config must be 'auto', 'cpu', 'cuda' or 'cuda:N'. "
             f"Got {device!r} instead."

@@ -40,7 +40,7 @@ def _inside(value: float, low: float, high: float, closed: str) -> bool:
 
 def check_choice(owner: str, name: str, value: object, choices: Collection[str]) -> None:
     """Raise unless `value` is one of the strings in `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(
             f"The {name!r} parameter of {owner} must be one of {sorted(choices)}. "
             f"Got {value!r} instead."

@@ -15,6 +15,7 @@ from .._threads import parallel_for
 from ._frames_reference import FramePlan
 
 _ALL_TIME = (-MAX_TIME, MAX_TIME + 1)
+dtype = np.float32  # of the frames; bound by `specialize`
 _GRAIN = 100_000  # events and pixels; below this a thread costs more than it saves
 
 
@@ -30,7 +31,9 @@ def encode_collection(
     row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
     t_start, t_stop = plan.window or _ALL_TIME
     options = (plan.by_time, plan.window is not None, plan.values == "signed")
-    kernel = specialize(encode_block, _encode=_encode, _add=_add, _bin_end=_bin_end)
+    kernel = specialize(
+        encode_block, _encode=_encode, _add=_add, _bin_end=_bin_end, dtype=frames.dtype.type
+    )
     arguments = (X.events, *X.bounds(), t_start, t_stop, *options, plan.values == "binary")
     arguments += (row, column, frames.dtype.type(limit), frames, done, outside)
     parallel_for(
@@ -103,13 +106,13 @@ def _add(events, signed, binary, row, column, limit, image):
         r, c = row[y[k]], column[x[k]]
         value = image[channel, r, c]
         if binary:
-            image[channel, r, c] = 1
+            image[channel, r, c] = dtype(1)
         elif signed and not p[k]:
             if value == -limit:
                 return False
-            image[channel, r, c] = value - 1
+            image[channel, r, c] = value - dtype(1)
         else:
             if value == limit:
                 return False
-            image[channel, r, c] = value + 1
+            image[channel, r, c] = value + dtype(1)
     return True

@@ -37,9 +37,9 @@ class SMAClassifier(SpikingClassifier):
         Divides the number of steps into the hidden width of the time attention.
     zoneout : bool, default=True
         Whether attention ZoneOut regularises the training.
-    zoneout_channels : float, default=4
+    zoneout_channels : int, default=4
         ZoneOut replaces one in so many channels.
-    zoneout_steps : float, default=4
+    zoneout_steps : int, default=4
         ZoneOut replaces one in so many steps.
     neuron : {"if", "lif", "plif"}, default="lif"
         Integrate-and-fire, leaky, or leaky with a learned time constant.
@@ -172,8 +172,8 @@ class SMAClassifier(SpikingClassifier):
         "channel_reduction": [Interval(Real, 1, None, closed="left")],
         "time_reduction": [Interval(Real, 1, None, closed="left")],
         "zoneout": ["boolean"],
-        "zoneout_channels": [Interval(Real, 1, None, closed="left")],
-        "zoneout_steps": [Interval(Real, 1, None, closed="left")],
+        "zoneout_channels": [Interval(Integral, 1, None, closed="left")],
+        "zoneout_steps": [Interval(Integral, 1, None, closed="left")],
         "neuron": [StrOptions({"if", "lif", "plif"})],
         "tau": [Interval(Real, 1, None, closed="neither")],
         "threshold": [Interval(Real, 0, None, closed="neither")],

@@ -36,7 +36,7 @@ class BufferCache:
         self._lock = threading.Lock()
 
     def take(self, n_bytes: int) -> np.ndarray:
-        """Return a buffer of `n_bytes`; its memory comes back when the last view of it dies."""
+        """Return a buffer of `n_bytes`; its memory comes back when this very array dies."""
         with self._lock:
             self._collect()
             fitting = [b for b in self._free if n_bytes <= b.nbytes <= n_bytes + n_bytes // 4]

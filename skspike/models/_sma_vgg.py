@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .._validation import check_choice
 from ..nn import (
     SMA,
     AdaptiveAvgPool2d,
@@ -35,7 +36,7 @@ class SpikingBlock(nn.Module):
         self.pool = MaxPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (T, N, C, H, W) to (T, N, C', H // 2, W // 2); a side of 1 is not halved further."""
+        """Map (T, N, C, H, W) to (T, N, C', H // 2, W // 2); a side of 1 forbids the pool."""
         x = self.conv(x)
         if self.attention is not None:
             x = self.attention(x)
@@ -98,7 +99,7 @@ class SMAVGG8(nn.Module):
     -----
     Input of shape (n_steps, n_samples, in_channels, height, width), output of shape (n_steps,
     n_samples, n_classes): the class scores are the mean over the steps. Maps of any size are
-    taken; a side of one pixel is not halved further.
+    taken; a map with a side of one pixel is not pooled any more.
 
     References
     ----------
@@ -138,6 +139,12 @@ class SMAVGG8(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        check_choice("SMAVGG8", "sma_kind", sma_kind, ("neuron", "relu"))
+        if not set(sma_blocks) <= set(range(1, len(BLOCK_WIDTHS) + 1)):
+            raise ValueError(
+                "The 'sma_blocks' parameter of SMAVGG8 must hold numbers of blocks, 1 to 5. "
+                f"Got {tuple(sma_blocks)} instead."
+            )
         spiking: dict[str, Any] = {
             "tau": tau,
             "threshold": threshold,

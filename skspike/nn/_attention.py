@@ -55,6 +55,11 @@ def attention_zoneout(
     y : Tensor of the shape of `x`
         The map with the selected entries replaced.
 
+    Raises
+    ------
+    ValueError
+        If there are not as many steps or channels to select.
+
     Notes
     -----
     Deterministic given the weights. A replaced entry sends its whole gradient to the step before.
@@ -76,6 +81,8 @@ def attention_zoneout(
     [0.0, 0.0, 2.0]
     """
     check_choice("attention_zoneout", "version", version, ("tensor", "loop"))
+    check_number("attention_zoneout", "n_steps", n_steps, 0, x.shape[0], integer=True)
+    check_number("attention_zoneout", "n_channels", n_channels, 0, x.shape[2], integer=True)
     if not training or n_steps == 0 or n_channels == 0:
         return x
     steps, channels = zoneout_indices(time_weight, channel_weight, n_steps, n_channels)

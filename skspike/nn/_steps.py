@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .._validation import check_number
+
 
 def merge_steps(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a layer for (n_samples, ...) to (n_steps, n_samples, ...)."""
@@ -87,6 +89,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
+        check_number("Dropout", "p", p, 0.0, 1.0)
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
