@@ -118,6 +118,24 @@ def test_equal_constants_share_a_version(templates):
     assert specialize(templates.total, FACTOR=2.0, term=templates.scaled) is first
 
 
+@pytest.mark.parametrize("other", [2, 2.0, np.float32(2)])
+def test_equal_constants_of_another_type_make_another_version(templates, other):
+    mine = specialize(templates.total, term=templates.scaled, FACTOR=other)
+    same = [f for f in (2, 2.0, np.float32(2)) if type(f) is type(other)]
+    every = [
+        specialize(templates.total, term=templates.scaled, FACTOR=f)
+        for f in (2, 2.0, np.float32(2))
+    ]
+    assert sum(version is mine for version in every) == len(same)
+
+
+def test_a_version_serves_the_types_of_its_first_call_alone(templates):
+    kernel = specialize(templates.total, term=templates.scaled, FACTOR=5.0)
+    kernel(X)
+    with pytest.raises(TypeError, match="No matching definition"):
+        kernel(X.astype(np.float32))
+
+
 def test_constants_that_nothing_names_do_not_make_a_version(templates):
     first = specialize(templates.total, term=templates.shifted, FACTOR=2.0)
     assert specialize(templates.total, term=templates.shifted, FACTOR=3.0, OTHER=[]) is first

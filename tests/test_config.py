@@ -36,7 +36,7 @@ def test_devices(device):
     assert get_config()["device"] == device
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu:0", " cpu", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu:0", " cpu", "", 0])
 def test_device_that_is_none(device):
     message = (
         "The 'device' parameter of set_config must be 'auto', 'cpu', 'cuda' or 'cuda:N'. "

@@ -84,7 +84,7 @@ def test_whole_number_outside():
 @pytest.mark.parametrize("choices", [("time", "count"), {"time": 1, "count": 2}, {"count", "time"}])
 def test_choice(choices):
     check_choice("FrameEncoder", "split", "time", choices)
-    for value in ("Time", None, 1):
+    for value in ("Time", None, 1, ["time"]):
         message = (
             "The 'split' parameter of FrameEncoder must be one of ['count', 'time']. "
             f"Got {value!r} instead."

@@ -136,6 +136,12 @@ def test_the_scales_can_be_rectified():
     assert not isinstance(model.blocks[1].neuron, torch.nn.ReLU)
 
 
+@pytest.mark.parametrize(("name", "value"), [("sma_kind", "nonsense"), ("sma_blocks", (0, 7))])
+def test_argument_out_of_range(name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of SMAVGG8 must"):
+        create_model("sma_vgg8", n_classes=2, n_steps=4, width=4, **{name: value})
+
+
 def test_zoneout_acts_in_training_only():
     """Two networks of the same weights, with and without: equal in evaluation alone."""
     x = torch.randn(4, 3, 2, 8, 8)

@@ -453,6 +453,14 @@ def test_argument_out_of_range(name, value, error, must):
         SMA(4, 4, **{name: value})
 
 
+@pytest.mark.parametrize("name", ["n_steps", "n_channels"])
+@pytest.mark.parametrize("value", [-1, 1000])
+def test_zoneout_of_more_than_there_is(scale, name, value):
+    message = rf"The '{name}' parameter of attention_zoneout must be an int .* Got {value} instead"
+    with pytest.raises(ValueError, match=message):
+        attention_zoneout(*scale, **({"n_steps": 1, "n_channels": 1} | {name: value}))
+
+
 def test_unknown_zoneout_version(scale):
     message = "The 'version' parameter of attention_zoneout must be one of ['loop', 'tensor']."
     with pytest.raises(ValueError, match=re.escape(message)):

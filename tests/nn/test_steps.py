@@ -109,5 +109,11 @@ def test_dropout_draws_from_torchs_generator():
     assert torch.equal(*results)
 
 
+@pytest.mark.parametrize("p", [-0.1, 1.1])
+def test_dropout_with_an_impossible_probability(p):
+    with pytest.raises(ValueError, match=rf"'p' parameter of Dropout .* Got {p} instead"):
+        steps.Dropout(p)
+
+
 def test_dropout_repr():
     assert repr(steps.Dropout(0.3)) == "Dropout(p=0.3)"
