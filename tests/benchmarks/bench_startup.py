@@ -1,0 +1,81 @@
+"""How long the first fit in a new process waits for kernels, with a cold and a warm cache.
+
+Run ``python -m tests.benchmarks.bench_startup`` on an idle machine.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from tests.benchmarks.measure import report
+
+# The first fit compiles (or loads) the encoder's kernel and both passes of the neuron; what the
+# same work takes a second time is not waiting.
+SCRIPT = """
+import time
+import torch
+from sklearn.pipeline import make_pipeline
+from skspike import FrameEncoder, SMAClassifier
+from skspike.datasets import make_moving_shapes
+from skspike.kernels import lif
+
+X, y = make_moving_shapes(8, sensor_size=(8, 8), random_state=0)
+
+
+def seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def encode():
+    FrameEncoder(n_bins=4).fit_transform(X)
+
+
+def neurons():
+    x = torch.randn(4, 8, requires_grad=True)
+    lif(x)[0].sum().backward()
+
+
+torch.ones(2, requires_grad=True).sum().backward()  # autograd's own start is not ours
+first = seconds(encode) + seconds(neurons)
+print(first - seconds(encode) - seconds(neurons))
+"""
+
+
+def wait_for_kernels(cache: str) -> float:
+    """Return the seconds that a new process spends on kernels."""
+    env = os.environ | {"NUMBA_CACHE_DIR": cache}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Measure with caches that are empty, then filled."""
+    for case, limit, repeats in (("cold", 10.0, 3), ("warm", 1.0, 7)):
+        waits = []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as cache:
+                if case == "warm":
+                    wait_for_kernels(cache)
+                waits.append(wait_for_kernels(cache))
+        seconds = statistics.median(waits)
+        report(
+            bench="startup",
+            case=f"kernels of the first fit, {case} cache",
+            peer="the limit of the specification",
+            ratio=round(limit / seconds, 2),
+            bytes_saved_ratio=None,
+            limit_fraction=round(seconds / limit, 3),
+            seconds=round(seconds, 3),
+        )
+
+
+if __name__ == "__main__":
+    main()
