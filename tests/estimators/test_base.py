@@ -131,6 +131,19 @@ def test_the_device_is_resolved_anew_after_loading(monkeypatch):
     assert moments["exp_avg"].device.type == "meta"
 
 
+@pytest.mark.gpu
+def test_fitted_on_cuda_loads_on_the_cpu(monkeypatch):
+    X, y = samples("table")  # predicts in float64, so that no spike depends on the device
+    classifier = quick(device="auto").fit(X, y)
+    assert classifier.net_.device.type == "cuda"
+    there = classifier.decision_function(X)
+    stored = pickle.dumps(classifier)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    loaded = pickle.loads(stored)
+    assert {p.device.type for p in loaded.model_.parameters()} == {"cpu"}
+    np.testing.assert_allclose(loaded.decision_function(X), there, atol=1e-9)
+
+
 def test_a_pickle_from_a_lost_device_stays_on_the_cpu(monkeypatch):
     X, y = samples("table")
     classifier = quick().fit(X, y)

@@ -233,3 +233,18 @@ def test_backward_twice_gives_the_same(backend):
     (first,) = torch.autograd.grad(loss, x, retain_graph=True)
     (second,) = torch.autograd.grad(loss, x)
     assert torch.equal(first, second)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tau", [math.inf, 2.0])
+def test_cuda_equals_the_cpu(tau):
+    torch.manual_seed(0)
+    x = (2 * torch.randn(16, 3, 5, 7, dtype=torch.float64)).requires_grad_()
+    spikes, v = lif(x, tau=tau)
+    (dx,) = torch.autograd.grad(spikes.sum() + v.sum(), x)
+    there = x.detach().cuda().requires_grad_()
+    spikes_there, v_there = lif(there, tau=tau)
+    (dx_there,) = torch.autograd.grad(spikes_there.sum() + v_there.sum(), there)
+    assert torch.equal(spikes, spikes_there.cpu())
+    torch.testing.assert_close(v, v_there.cpu())
+    torch.testing.assert_close(dx, dx_there.cpu())
