@@ -35,6 +35,9 @@ class SMAClassifier(SpikingClassifier):
         Divides the number of channels into the hidden width of the channel attention.
     time_reduction : float, default=4
         Divides the number of steps into the hidden width of the time attention.
+    min_map : int, default=3
+        ``"sma_vgg8"`` halves a map only if no side gets smaller than this; the published networks,
+        which see larger sensors, never meet the limit. ``"sma_mlp"`` ignores it.
     zoneout : bool, default=True
         Whether attention ZoneOut regularises the training.
     zoneout_channels : int, default=4
@@ -171,6 +174,7 @@ class SMAClassifier(SpikingClassifier):
         "scales": [tuple, list],
         "channel_reduction": [Interval(Real, 1, None, closed="left")],
         "time_reduction": [Interval(Real, 1, None, closed="left")],
+        "min_map": [Interval(Integral, 1, None, closed="left")],
         "zoneout": ["boolean"],
         "zoneout_channels": [Interval(Integral, 1, None, closed="left")],
         "zoneout_steps": [Interval(Integral, 1, None, closed="left")],
@@ -189,6 +193,7 @@ class SMAClassifier(SpikingClassifier):
         scales=(1, 3, 5, 7),
         channel_reduction=4,
         time_reduction=4,
+        min_map=3,
         zoneout=True,
         zoneout_channels=4,
         zoneout_steps=4,
@@ -223,6 +228,7 @@ class SMAClassifier(SpikingClassifier):
         self.scales = scales
         self.channel_reduction = channel_reduction
         self.time_reduction = time_reduction
+        self.min_map = min_map
         self.zoneout = zoneout
         self.zoneout_channels = zoneout_channels
         self.zoneout_steps = zoneout_steps
@@ -272,11 +278,15 @@ class SMAClassifier(SpikingClassifier):
     def _make_model(self, sample_shape: tuple[int, ...], n_outputs: int) -> torch.nn.Module:
         """Build the network, time first."""
         name = self._backbone_name(sample_shape)
+        if name == "sma_mlp":
+            options = {"in_channels": self.n_features_in_}
+        else:
+            options = {"in_channels": sample_shape[-3], "min_map": self.min_map}
         return create_model(
             name,
+            **options,
             n_classes=n_outputs,
             n_steps=self.n_steps_,
-            in_channels=self.n_features_in_ if name == "sma_mlp" else sample_shape[-3],
             width=self.width,
             scales=tuple(self.scales),
             channel_reduction=self.channel_reduction,

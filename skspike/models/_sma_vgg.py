@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .._validation import check_choice
+from .._validation import check_choice, check_number
 from ..nn import (
     SMA,
     AdaptiveAvgPool2d,
@@ -26,7 +26,12 @@ class SpikingBlock(nn.Module):
     """Conv, attention (or none), batch norm, neuron, and a pool that halves the map."""
 
     def __init__(
-        self, in_channels: int, channels: int, attention: nn.Module | None, neuron: nn.Module
+        self,
+        in_channels: int,
+        channels: int,
+        attention: nn.Module | None,
+        neuron: nn.Module,
+        min_map: int = 1,
     ) -> None:
         super().__init__()
         self.conv = Conv2d(in_channels, channels, 3, padding=1)
@@ -34,14 +39,15 @@ class SpikingBlock(nn.Module):
         self.norm = BatchNorm2d(channels)
         self.neuron = neuron
         self.pool = MaxPool2d(2)
+        self.min_map = min_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (T, N, C, H, W) to (T, N, C', H // 2, W // 2); a side of 1 forbids the pool."""
+        """Map (T, N, C, H, W) to half the height and width, unless too small for that."""
         x = self.conv(x)
         if self.attention is not None:
             x = self.attention(x)
         x = self.neuron(self.norm(x))
-        return self.pool(x) if min(x.shape[-2:]) > 1 else x
+        return self.pool(x) if min(x.shape[-2:]) // 2 >= self.min_map else x
 
 
 @register("sma_vgg8")
@@ -70,6 +76,9 @@ class SMAVGG8(nn.Module):
         See :class:`skspike.nn.SMA`.
     time_reduction : float, default=4
         See :class:`skspike.nn.SMA`.
+    min_map : int, default=1
+        A block pools only if no side of its map gets smaller than this. 1 is published; 3 leaves
+        the head, which reads 3 x 3 values, something to read where sensors are small.
     zoneout : bool, default=True
         Whether training applies attention zoneout.
     zoneout_channels : int, default=4
@@ -99,7 +108,7 @@ class SMAVGG8(nn.Module):
     -----
     Input of shape (n_steps, n_samples, in_channels, height, width), output of shape (n_steps,
     n_samples, n_classes): the class scores are the mean over the steps. Maps of any size are
-    taken; a map with a side of one pixel is not pooled any more.
+    taken: a map too small to pool is passed on as it is.
 
     References
     ----------
@@ -125,6 +134,7 @@ class SMAVGG8(nn.Module):
         scales: Sequence[int] = (1, 3, 5, 7),
         channel_reduction: float = 4,
         time_reduction: float = 4,
+        min_map: int = 1,
         zoneout: bool = True,
         zoneout_channels: int = 4,
         zoneout_steps: int = 4,
@@ -140,6 +150,7 @@ class SMAVGG8(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("SMAVGG8", "sma_kind", sma_kind, ("neuron", "relu"))
+        check_number("SMAVGG8", "min_map", min_map, 1, integer=True)
         if not set(sma_blocks) <= set(range(1, len(BLOCK_WIDTHS) + 1)):
             raise ValueError(
                 "The 'sma_blocks' parameter of SMAVGG8 must hold numbers of blocks, 1 to 5. "
@@ -176,6 +187,7 @@ class SMAVGG8(nn.Module):
                     channels[i],
                     attention(channels[i]) if i in sma_blocks else None,
                     make_neuron(neuron, **spiking),
+                    min_map,
                 )
                 for i in range(1, len(channels))
             )
