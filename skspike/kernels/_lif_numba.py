@@ -10,6 +10,7 @@ The names in capitals, and those of the surrogate, are compile-time constants.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ HARD_RESET = INTEGRATE = DECAY_INPUT = DETACH_RESET = True
 LEAK_PER_NEURON = STATE_PER_NEURON = LEAK_GRADIENT = False
 real = derivative = None
 
-GRAIN = 2**15  # neuron-steps below which a second thread costs more than it brings
+GRAIN = 2**18  # neuron-steps, some 0.1 ms: for less, a second thread costs more than it brings
 
 
 # --- templates ---
@@ -52,7 +53,7 @@ def reset(h, threshold, v_rest):
 
 def _forward(x, leak, v, s, threshold, v_rest, start, stop):
     """Write spikes `s`, and advance the state `v` in place, for neurons start..stop."""
-    block = 1024
+    block = 8192
     for first in range(start, stop, block):
         last = min(first + block, stop)
         v_b = v[first:last]
@@ -69,7 +70,7 @@ def _forward(x, leak, v, s, threshold, v_rest, start, stop):
 def _backward(x, leak, v0, ds, dv, dx, dleak, threshold, v_rest, alpha, start, stop):
     """Write `dx` (and `dleak`), and take `dv` from the last state back to the first, in place."""
     n_steps = x.shape[0]
-    block = max(16, min(1024, 32768 // n_steps))
+    block = max(16, min(8192, 131072 // n_steps))
     h = np.empty((n_steps, block), x.dtype)
     v = np.empty(block, x.dtype)
     for first in range(start, stop, block):
@@ -140,7 +141,7 @@ class _LIF(torch.autograd.Function):
         s, v_last = empty_dense(x), empty_dense(step)
         v_last.fill_(spec.v_rest) if v is None else v_last.copy_(v)
         leak = leak if leak.numel() == 1 else like_layout(leak, step)
-        kernel = specialize(_forward, **_constants(x, spec, LEAK_PER_NEURON=leak.numel() > 1))
+        kernel = _kernel(_forward, x.dtype, spec, leak.numel() > 1)
         arrays = rows(x), row(leak), row(v_last), rows(s)
         _run(kernel, *arrays, *_scalars(x, spec.threshold, spec.v_rest))
         ctx.save_for_backward(x, v, leak)
@@ -159,26 +160,29 @@ class _LIF(torch.autograd.Function):
         v0 = x.new_full((1,), spec.v_rest) if v is None else like_layout(v, step)
         learn_leak = ctx.needs_input_grad[2]
         dleak = torch.zeros_like(step) if learn_leak else x.new_empty(1)
-        constants = _constants(
-            x,
-            spec,
-            LEAK_PER_NEURON=leak.numel() > 1,
-            LEAK_GRADIENT=learn_leak,
-            STATE_PER_NEURON=v is not None,
-        )
+        kernel = _kernel(_backward, x.dtype, spec, leak.numel() > 1, learn_leak, v is not None)
         arrays = rows(x), row(leak), row(v0), rows(ds), row(dv), rows(dx), row(dleak)
         scalars = _scalars(x, spec.threshold, spec.v_rest, spec.alpha)
-        _run(specialize(_backward, **constants), *arrays, *scalars)
+        _run(kernel, *arrays, *scalars)
         if learn_leak and leak.numel() == 1:
             # by numpy: torch would add in another order with another number of threads
             dleak = x.new_tensor(row(dleak).sum()).reshape(leak.shape)
         return dx, dv if v is not None else None, dleak if learn_leak else None, None
 
 
-def _constants(x: Tensor, spec: LIFSpec, **flags: bool) -> dict[str, object]:
-    """Return the compile-time constants of the templates; each takes those that it names."""
-    return dict(
-        real=numpy_dtype(x).type,
+@functools.lru_cache(maxsize=1024)
+def _kernel(
+    template: Callable,
+    dtype: torch.dtype,
+    spec: LIFSpec,
+    leak_per_neuron: bool,
+    leak_gradient: bool = False,
+    state_per_neuron: bool = False,
+) -> Callable:
+    """Return a compiled template; each takes those constants that it names."""
+    return specialize(
+        template,
+        real=numpy_dtype(dtype).type,
         exp=math.exp,
         tanh=math.tanh,
         absolute=abs,
@@ -190,13 +194,15 @@ def _constants(x: Tensor, spec: LIFSpec, **flags: bool) -> dict[str, object]:
         INTEGRATE=spec.integrate,
         DECAY_INPUT=spec.decay_input,
         DETACH_RESET=spec.detach_reset,
-        **flags,
+        LEAK_PER_NEURON=leak_per_neuron,
+        LEAK_GRADIENT=leak_gradient,
+        STATE_PER_NEURON=state_per_neuron,
     )
 
 
 def _scalars(x: Tensor, *values: float) -> list[np.floating]:
     """Cast numbers to the dtype of `x`, so that the kernel computes in it."""
-    real = numpy_dtype(x).type
+    real = numpy_dtype(x.dtype).type
     return [real(value) for value in values]
 
 

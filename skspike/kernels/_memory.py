@@ -6,6 +6,7 @@ them. Channels-last tensors therefore pass without a copy.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
@@ -87,9 +88,10 @@ def empty_cache() -> None:
     _cache.clear()
 
 
-def numpy_dtype(x: Tensor) -> np.dtype:
-    """Return numpy's name for the dtype of `x`."""
-    return np.dtype(str(x.dtype).removeprefix("torch."))
+@functools.cache
+def numpy_dtype(dtype: torch.dtype) -> np.dtype:
+    """Return numpy's name for a dtype."""
+    return np.dtype(str(dtype).removeprefix("torch."))
 
 
 def is_dense(x: Tensor) -> bool:
@@ -105,6 +107,8 @@ def is_dense(x: Tensor) -> bool:
 
 def dense_over_time(x: Tensor) -> Tensor:
     """Return `x`, copied only if its steps are not dense blocks one after the other."""
+    if x.is_contiguous():
+        return x
     step = x[0]
     ordered = x.shape[0] == 1 or x.stride(0) == step.numel()
     return x if ordered and is_dense(step) else x.contiguous()
