@@ -15,10 +15,13 @@ PACKAGES = ("skspike", "torch", "numpy", "numba", "scikit-learn", "skorch", "spi
 
 
 def interleave(arms: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Run the arms in turn, `repeats` times after a warm-up; return median seconds by name."""
+    """Run the arms in turn, `repeats` times after a warm-up; return median seconds by name.
+
+    Every other round runs backwards, so that no arm always finds the caches as another left them.
+    """
     times: dict[str, list[float]] = {name: [] for name in arms}
     for i in range(repeats + 1):
-        for name, arm in arms.items():
+        for name, arm in list(arms.items())[:: 1 if i % 2 else -1]:
             start = time.perf_counter()
             arm()
             if i > 0:
@@ -48,11 +51,9 @@ class Copy:
         self.source = torch.ones(n_bytes // 4)
         self.target = torch.ones(n_bytes // 4)
 
-    def __call__(self) -> None:
-        self.target.copy_(self.source)
-
-    def bandwidth(self, seconds: float) -> float:
+    def bandwidth(self) -> float:
         """Return bytes read and written per second."""
+        seconds = interleave({"copy": lambda: self.target.copy_(self.source)}, 11)["copy"]
         return 2 * self.source.numel() * self.source.element_size() / seconds
 
 
