@@ -22,17 +22,7 @@ from skspike.datasets import make_moving_shapes
 X, y = make_moving_shapes(n_samples=120, random_state=0)
 model = make_pipeline(
     FrameEncoder(),
-    SMAClassifier(
-        width=4,
-        scales=(1, 3),
-        threshold=0.5,
-        loss="tet",
-        dropout=0.1,
-        lr=0.01,
-        max_epochs=15,
-        batch_size=16,
-        random_state=0,
-    ),
+    SMAClassifier(width=4, lr=0.005, max_epochs=10, batch_size=16, random_state=0),
 )
 grid = {"frameencoder__n_bins": [3, 6], "smaclassifier__tau": [1.5, 3.0]}
 search = GridSearchCV(model, grid, cv=3, n_jobs=2).fit(X, y)

@@ -36,17 +36,7 @@ from skspike import FrameEncoder, SMAClassifier
 
 model = make_pipeline(
     FrameEncoder(n_bins=5),
-    SMAClassifier(
-        width=8,
-        scales=(1, 3),
-        threshold=0.5,
-        loss="tet",
-        dropout=0.1,
-        lr=0.005,
-        max_epochs=24,
-        random_state=0,
-        verbose=1,
-    ),
+    SMAClassifier(width=8, max_epochs=10, random_state=0, verbose=1),
 )
 model.fit(X_train, y_train)
 print(f"test accuracy: {model.score(X_test, y_test):.3f}")
@@ -57,8 +47,8 @@ print(f"test accuracy: {model.score(X_test, y_test):.3f}")
 #
 # The network has an opinion at every step. Of the digits that it gets right in the end, take the
 # one about which it is wrong at first: its frames with the opinion at each step, the spikes that
-# they cause in the last hidden layer, read with an ordinary torch hook, and the confusion matrix
-# of the held-out quarter.
+# they cause in the last convolution, read with an ordinary torch hook and counted for each
+# channel, and the confusion matrix of the held-out quarter.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,11 +78,14 @@ for t, (darker, brighter) in enumerate(frames[shown]):
     axes.imshow(brighter - darker, cmap="RdBu", vmin=-4, vmax=4)
     opinion = over_time[shown, t]
     likely = classifier.classes_[opinion.argmax()]
-    axes.set(title=f"step {t}: {likely} ({opinion.max():.0%})", xticks=[], yticks=[])
+    axes.set_title(f"step {t}: {likely} ({opinion.max():.0%})", fontsize="medium")
+    axes.set(xticks=[], yticks=[])
 
 raster = figure.add_subplot(grid[1, :n_steps])
-raster.imshow(spikes[0].T.cpu(), cmap="Greys", aspect="auto", interpolation="none")
-raster.set(title="Spikes of the last hidden layer", xlabel="step", ylabel="neuron")
+counts = spikes[0].sum((-2, -1)).T.cpu()
+shown_counts = raster.imshow(counts, cmap="Greys", aspect="auto", interpolation="none")
+raster.set(title="Number of spikes in the last convolution", xlabel="step", ylabel="channel")
+figure.colorbar(shown_counts, ax=raster)
 
 matrix = figure.add_subplot(grid[1, n_steps:])
 ConfusionMatrixDisplay.from_predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -79,6 +80,10 @@ class SMAVGG8(nn.Module):
     min_map : int, default=1
         A block pools only if no side of its map gets smaller than this. 1 is published; 3 leaves
         the head, which reads 3 x 3 values, something to read where sensors are small.
+    hidden : sequence of int, default=(32, 16)
+        Neurons of the spiking layers between the convolutions and the output, in multiples of the
+        width. (32, 16) is published; () lets the output read the last convolution's spikes,
+        which learns faster from few samples.
     zoneout : bool, default=True
         Whether training applies attention zoneout.
     zoneout_channels : int, default=4
@@ -135,6 +140,7 @@ class SMAVGG8(nn.Module):
         channel_reduction: float = 4,
         time_reduction: float = 4,
         min_map: int = 1,
+        hidden: Sequence[int] = (32, 16),
         zoneout: bool = True,
         zoneout_channels: int = 4,
         zoneout_steps: int = 4,
@@ -192,16 +198,18 @@ class SMAVGG8(nn.Module):
                 for i in range(1, len(channels))
             )
         )
+        features = [9 * channels[-1], *(width * m for m in hidden)]
+        spiking_layers = (
+            layer
+            for n_in, n_out in itertools.pairwise(features)
+            for layer in (nn.Linear(n_in, n_out), make_neuron(neuron, **spiking), Dropout(dropout))
+        )
         self.head = nn.Sequential(
             AdaptiveAvgPool2d(3),
             nn.Flatten(2),
-            nn.Linear(9 * channels[-1], 32 * width),
-            make_neuron(neuron, **spiking),
-            Dropout(dropout),
-            nn.Linear(32 * width, 16 * width),
-            make_neuron(neuron, **spiking),
-            Dropout(dropout),
-            nn.Linear(16 * width, n_classes),
+            *([] if hidden else [Dropout(dropout)]),
+            *spiking_layers,
+            nn.Linear(features[-1], n_classes),
         )
 
     def forward(self, x: Tensor) -> Tensor:

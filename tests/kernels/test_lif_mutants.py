@@ -16,7 +16,7 @@ from skspike.kernels import _lif_numba
 from tests.kernels.parity import assert_parity, covering_cases, make_problem
 
 SOURCE = inspect.getsource(_lif_numba)
-WIDE = 1100  # more neurons than a block
+WIDE = 8200  # more neurons than a block
 PROBLEMS = [
     *(
         make_problem(case, (5, 4, 3), draw)

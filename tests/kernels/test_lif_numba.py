@@ -31,6 +31,15 @@ by_draw = pytest.mark.parametrize("draw", ["random", "grid"])
 by_kind = pytest.mark.parametrize("case", [PLAIN, RICH], ids=["plain", "rich"])
 
 
+GRAIN = 2**15
+
+
+@pytest.fixture(autouse=True)
+def _share_little_work(monkeypatch):
+    """Let threads share problems that are too small for them outside the tests."""
+    monkeypatch.setattr(_lif_numba, "GRAIN", GRAIN)
+
+
 @pytest.fixture
 def n_threads():
     """Return the setter of torch's number of threads, which is put back afterwards."""
@@ -81,11 +90,14 @@ def test_alpha(case):
         (1, 7),
         (3, 1),
         (5, 3, 1, 2),
-        (3, 1025),  # one more than a block
+        (3, 8193),  # one more than a block
         (16, 2, 3, 5, 7),
         (1000, 3),
-        (1000, 40),  # long series take narrower blocks in the backward pass: 40 are two and a half
-        (4, 3 * _lif_numba.GRAIN // 4 + 11),  # several chunks
+        (
+            1000,
+            330,
+        ),  # long series take narrower blocks in the backward pass: these are two and a half
+        (4, 3 * GRAIN // 4 + 11),  # several chunks
     ],
     ids=str,
 )
@@ -222,7 +234,7 @@ def test_reused_buffers_do_not_leak_into_results():
 
 @by_kind
 def test_results_do_not_depend_on_the_number_of_threads(case, n_threads):
-    problem = make_problem(case._replace(tau="scalar tensor"), (4, 2 * _lif_numba.GRAIN + 77))
+    problem = make_problem(case._replace(tau="scalar tensor"), (4, 2 * GRAIN + 77))
     results = []
     for n in (1, 2, 7):
         n_threads(n)

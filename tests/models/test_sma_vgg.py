@@ -142,6 +142,20 @@ def test_argument_out_of_range(name, value):
         create_model("sma_vgg8", n_classes=2, n_steps=4, width=4, **{name: value})
 
 
+@pytest.mark.parametrize(("min_map", "side"), [(1, 1), (2, 2), (3, 4), (5, 8)])
+def test_no_side_gets_smaller_than_asked_for(min_map, side):
+    model = create_model("sma_vgg8", n_classes=2, n_steps=4, width=4, min_map=min_map)
+    assert model.blocks(torch.rand(4, 1, 2, 34, 34)).shape[-2:] == (side, side)
+
+
+@pytest.mark.parametrize("hidden", [(), (2,), (3, 2)])
+def test_hidden_layers_are_multiples_of_the_width(hidden):
+    model = create_model("sma_vgg8", n_classes=2, n_steps=4, width=4, hidden=hidden)
+    layers = [layer.out_features for layer in model.head if isinstance(layer, torch.nn.Linear)]
+    assert layers == [*(4 * m for m in hidden), 2]
+    assert sum(isinstance(layer, Dropout) for layer in model.head) == max(1, len(hidden))
+
+
 def test_zoneout_acts_in_training_only():
     """Two networks of the same weights, with and without: equal in evaluation alone."""
     x = torch.randn(4, 3, 2, 8, 8)
