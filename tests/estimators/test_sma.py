@@ -66,17 +66,19 @@ def test_every_network_parameter_reaches_the_network(monkeypatch):
         "dropout": 0.25,
         "backend": "reference",
     }
+    of_images = {"min_map": 2, "hidden": (2,)}
     got = {}
 
     def spy(name, **options):
+        got.clear()
         got.update(options, name=name)
         return create_model(name, **options)
 
     monkeypatch.setattr("skspike.estimators._sma.create_model", spy)
-    SMAClassifier(max_epochs=1, **asked).fit(*samples("frames", n_classes=3))
+    SMAClassifier(max_epochs=1, **asked, **of_images).fit(*samples("frames", n_classes=3))
     shape = {"name": "sma_vgg8", "n_classes": 3, "n_steps": 5, "in_channels": 2}
-    assert got == asked | shape
-    SMAClassifier(max_epochs=1, n_steps=2, **asked).fit(*samples("table"))
+    assert got == asked | of_images | shape
+    SMAClassifier(max_epochs=1, n_steps=2, **asked, **of_images).fit(*samples("table"))
     assert got == asked | {"name": "sma_mlp", "n_classes": 2, "n_steps": 2, "in_channels": 6}
 
 
