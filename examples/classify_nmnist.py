@@ -1,7 +1,10 @@
-"""Five-fold cross-validation on N-MNIST, or on any recordings in an ``.npz`` of columns.
+"""
+Real recordings: N-MNIST
+========================
 
-The file holds the columns ``x``, ``y``, ``t`` (µs), ``p`` of all events, ``offsets`` and ``label``.
-Progress goes to stderr; one JSON object goes to stdout.
+Five-fold cross-validation on N-MNIST, or on any recordings in an ``.npz`` with the columns ``x``,
+``y``, ``t`` (µs), ``p`` of all events, ``offsets`` and ``label``. Progress goes to stderr; one JSON
+object goes to stdout::
 
     python examples/classify_nmnist.py --data nmnist.npz
 """
@@ -13,6 +16,7 @@ import json
 import platform
 import sys
 import time
+from argparse import RawDescriptionHelpFormatter
 
 import numpy as np
 import sklearn
@@ -26,7 +30,9 @@ from skspike import EventCollection, FrameEncoder, SMAClassifier
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", required=True, help=".npz with x, y, t, p, offsets, label")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--n-bins", type=int, default=10)

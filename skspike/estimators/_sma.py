@@ -132,7 +132,7 @@ class SMAClassifier(SpikingClassifier):
         Shape of one sample.
     n_features_in_ : int
         Number of values in one step of a sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X was a table that has some.
 
     See Also
