@@ -29,7 +29,7 @@ HARD_RESET = INTEGRATE = DECAY_INPUT = DETACH_RESET = True
 LEAK_PER_NEURON = STATE_PER_NEURON = LEAK_GRADIENT = False
 real = derivative = None
 
-GRAIN = 2**18  # neuron-steps, some 0.1 ms: for less, a second thread costs more than it brings
+GRAIN = 2**20  # neuron-steps, below 1 ms: for less, a second thread costs more than it brings
 
 
 # --- templates ---
