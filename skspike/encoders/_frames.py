@@ -116,8 +116,8 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     >>> frames = FrameEncoder(n_bins=4).fit_transform(X)
     >>> frames.shape
     (5, 4, 2, 24, 32)
-    >>> frames.sum() == X.n_events
-    np.True_
+    >>> bool(frames.sum() == X.n_events)
+    True
     """
 
     _parameter_constraints = {

@@ -9,6 +9,7 @@ import torch
 from joblib import Parallel, cpu_count, delayed
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     cross_val_predict,
@@ -111,10 +112,15 @@ def test_routing_of_sample_weight(events, model):
 
     with sklearn.config_context(enable_metadata_routing=True):
         recorder = Recorder(**model[-1].get_params()).set_fit_request(sample_weight=True)
-        recorder.set_score_request(sample_weight=True)
-        pipeline = make_pipeline(model[0], recorder)
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
         results = cross_validate(
-            pipeline, X, y, cv=2, params={"sample_weight": weight}, return_indices=True
+            make_pipeline(model[0], recorder),
+            X,
+            y,
+            cv=2,
+            scoring=scorer,
+            params={"sample_weight": weight},
+            return_indices=True,
         )
     for fold, passed in zip(results["indices"]["train"], given, strict=True):
         np.testing.assert_array_equal(passed, weight[fold])
