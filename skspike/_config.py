@@ -22,6 +22,15 @@ def _current() -> dict[str, str]:
     return _local.config
 
 
+def check_device(owner: str, device: object) -> None:
+    """Raise unless `device` has the form of a device's name."""
+    if not _DEVICE.fullmatch(str(device)):
+        raise ValueError(
+            f"The 'device' parameter of {owner} must be 'auto', 'cpu', 'cuda' or 'cuda:N'. "
+            f"Got {device!r} instead."
+        )
+
+
 def get_config() -> dict[str, str]:
     """Return a copy of the configuration of the current thread.
 
@@ -68,11 +77,8 @@ def set_config(backend: str | None = None, device: str | None = None) -> None:
             f"The 'backend' parameter of set_config must be one of {BACKENDS}. "
             f"Got {backend!r} instead."
         )
-    if device is not None and not _DEVICE.fullmatch(str(device)):
-        raise ValueError(
-            "The 'device' parameter of set_config must be 'auto', 'cpu', 'cuda' or 'cuda:N'. "
-            f"Got {device!r} instead."
-        )
+    if device is not None:
+        check_device("set_config", device)
     config = _current()
     config.update({k: v for k, v in {"backend": backend, "device": device}.items() if v})
 

@@ -14,6 +14,7 @@ from .._sklearn import StrOptions, check_sample_weight, fit_context
 from ._base import SpikingEstimator
 from ._input import check_X
 from ._losses import PROBABILITIES
+from ._rows import weighted_rows
 
 __all__ = ["SpikingClassifier"]
 
@@ -52,7 +53,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         """
         fresh = not self._is_continuing()
         X, y, weight = self._check_data(X, y, sample_weight, reset=fresh)
-        rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+        rows = weighted_rows(len(y), weight)
         classes = np.unique(y[rows])
         self._check_classes(classes, fresh)
         if fresh:
@@ -110,7 +111,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         if fresh:
             self.classes_ = known
             self._start(n_outputs=len(known))
-        rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+        rows = weighted_rows(len(y), weight)
         self._train(X, np.searchsorted(known, y), weight, rows, epochs=1)
         return self
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from .._config import get_config
+from .._config import check_device, get_config
 from ..exceptions import BackendError
 
 __all__ = ["resolve_device", "seeded"]
@@ -19,11 +18,7 @@ def resolve_device(owner: str, device: str) -> torch.device:
 
     ``"auto"`` asks the configuration; if that says ``"auto"`` too, CUDA where there is one.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise ValueError(
-            f"The 'device' parameter of {owner} must be 'auto', 'cpu', 'cuda' or 'cuda:N'. "
-            f"Got {device!r} instead."
-        )
+    check_device(owner, device)
     name = get_config()["device"] if device == "auto" else device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -12,9 +12,14 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["content_order", "mean_one", "repeat_rows"]
+__all__ = ["content_order", "mean_one", "repeat_rows", "weighted_rows"]
 
 MAX_REPETITIONS = 100
+
+
+def weighted_rows(n_rows: int, weight: np.ndarray | None) -> np.ndarray:
+    """Return the rows that a fit shows: those whose weight is not zero."""
+    return np.arange(n_rows) if weight is None else np.flatnonzero(weight)
 
 
 def content_order(X: np.ndarray, rows: np.ndarray, *ties: np.ndarray) -> np.ndarray:

@@ -7,13 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from .._config import get_config
+from .._config import BACKENDS, get_config
 from .._validation import check_choice, check_number
 from ..exceptions import BackendError
 from ._lif_reference import LIFSpec, lif_reference
 from ._surrogate import SURROGATES
 
-BACKENDS = ("auto", "reference", "numba")
 NUMBA_DTYPES = (torch.float32, torch.float64)
 
 
