@@ -1,6 +1,7 @@
 """Torch modules on time-first tensors; their computation lives in :mod:`skspike.kernels`."""
 
 from ._attention import SMA, SMALite, attention_zoneout
+from ._fire import fire
 from ._neurons import IF, LIF, ParametricLIF, make_neuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 
@@ -17,5 +18,6 @@ __all__ = [
     "ParametricLIF",
     "SMALite",
     "attention_zoneout",
+    "fire",
     "make_neuron",
 ]
