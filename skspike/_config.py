@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 __all__ = ["config_context", "get_config", "set_config"]
 
-BACKENDS = ("auto", "reference", "numba")
+BACKENDS = ("auto", "reference", "numba", "triton")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _defaults = {"backend": "auto", "device": "auto"}
 _local = threading.local()
@@ -53,7 +53,7 @@ def set_config(backend: str | None = None, device: str | None = None) -> None:
 
     Parameters
     ----------
-    backend : {"auto", "reference", "numba"}, default=None
+    backend : {"auto", "reference", "numba", "triton"}, default=None
         Which implementation runs the kernels. ``"auto"`` picks the fastest that can serve a call;
         a backend asked for by name never falls back.
     device : {"auto", "cpu", "cuda", "cuda:N"}, default=None
@@ -89,7 +89,7 @@ def config_context(backend: str | None = None, device: str | None = None) -> Ite
 
     Parameters
     ----------
-    backend : {"auto", "reference", "numba"}, default=None
+    backend : {"auto", "reference", "numba", "triton"}, default=None
         As in :func:`set_config`.
     device : {"auto", "cpu", "cuda", "cuda:N"}, default=None
         As in :func:`set_config`.

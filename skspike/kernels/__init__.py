@@ -1,6 +1,7 @@
 """Pure functions on time-first tensors: a reference in torch, and fused twins beside it."""
 
+from ._adaptive_lif import adaptive_lif
 from ._lif import lif
 from ._memory import empty_cache
 
-__all__ = ["empty_cache", "lif"]
+__all__ = ["adaptive_lif", "empty_cache", "lif"]

@@ -1,11 +1,11 @@
-"""The LIF neuron compiled for the CPU: forward and backward by hand, fused over time.
+"""The spiking neurons compiled for the CPU: forward and backward by hand, fused over time.
 
 Arrays are (T, M): M neurons, each independent of the others. Neurons are taken in blocks that
-stay in the cache for all T steps. The forward pass keeps nothing for the backward pass but its
-input: recomputing the potentials of a block is cheaper than writing and reading them.
+stay in the cache for all T steps. The backward pass needs nothing but the input: recomputing the
+potentials of a block is cheaper than writing and reading them, though that can be chosen too.
 
 No `fastmath`: the recomputed potential must be the same to the last bit, or a spike flips.
-The names in capitals, and those of the surrogate, are compile-time constants.
+The names in capitals, those of the surrogate, `load` and `store` are compile-time constants.
 """
 
 from __future__ import annotations
@@ -19,15 +19,26 @@ import torch
 from torch import Tensor
 
 from .._compile_numba import specialize
+from .._floats_numba import load_bfloat16, same, store_bfloat16
 from .._threads import parallel_for
-from ._lif_reference import LIFSpec
-from ._memory import dense_over_time, empty_dense, like_layout, numpy_dtype, row, rows
+from ._memory import (
+    compute_dtype,
+    dense_over_time,
+    empty_dense,
+    like_layout,
+    numpy_dtype,
+    row,
+    rows,
+    step_buffer,
+)
+from ._spec import NeuronSpec
 from ._surrogate import SURROGATES
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.
-HARD_RESET = INTEGRATE = DECAY_INPUT = DETACH_RESET = True
-LEAK_PER_NEURON = STATE_PER_NEURON = LEAK_GRADIENT = False
-real = derivative = None
+HARD_RESET = INTEGRATE = DECAY_INPUT = DECAY = STRICT = DETACH_RESET = ADAPTIVE = False
+LEAK_PER_NEURON = RHO_PER_NEURON = STATE_PER_NEURON = SAVED = False
+LEAK_GRADIENT = RHO_GRADIENT = False
+real = derivative = load = store = None
 
 GRAIN = 2**20  # neuron-steps, below 1 ms: for less, a second thread costs more than it brings
 
@@ -41,78 +52,150 @@ def charge(x, v, leak, v_rest):
         return v + x
     if DECAY_INPUT:
         return v + (x - (v - v_rest)) * leak
+    if DECAY:
+        return v_rest + (v - v_rest) * leak + x
     return v - (v - v_rest) * leak + x
 
 
-def reset(h, threshold, v_rest):
+def fires(h, theta):
+    """Tell whether the potential reaches the threshold."""
+    return h > theta if STRICT else h >= theta
+
+
+def reset(h, fired, threshold, v_rest):
     """Return the potential after reset."""
     if HARD_RESET:
-        return v_rest if h >= threshold else h
-    return h - threshold if h >= threshold else h
+        return v_rest if fired else h
+    return h - threshold if fired else h
 
 
-def _forward(x, leak, v, s, threshold, v_rest, start, stop):
-    """Write spikes `s`, and advance the state `v` in place, for neurons start..stop."""
-    block = 8192
+def _forward(x, leak, rho, v, a, s, saved, threshold, beta, v_rest, start, stop):
+    """Write spikes `s`, and advance the states `v` and `a` in place, for neurons start..stop."""
+    block = 32768
     for first in range(start, stop, block):
         last = min(first + block, stop)
         v_b = v[first:last]
+        a_b = a[first:last]
         for t in range(x.shape[0]):
             x_t = x[t, first:last]
             s_t = s[t, first:last]
+            if SAVED:
+                h_t = saved[t, first:last]
             for j in range(last - first):
                 k = leak[first + j] if LEAK_PER_NEURON else leak[0]
-                h = charge(x_t[j], v_b[j], k, v_rest)
-                s_t[j] = real(1) if h >= threshold else real(0)
-                v_b[j] = reset(h, threshold, v_rest)
+                h = charge(load(x_t[j]), v_b[j], k, v_rest)
+                fired = fires(h, threshold + beta * a_b[j] if ADAPTIVE else threshold)
+                s_t[j] = store(real(1) if fired else real(0))
+                v_b[j] = reset(h, fired, threshold, v_rest)
+                if ADAPTIVE:
+                    r = rho[first + j] if RHO_PER_NEURON else rho[0]
+                    a_b[j] = r * a_b[j] + (real(1) if fired else real(0))
+                if SAVED:
+                    h_t[j] = h
 
 
-def _backward(x, leak, v0, ds, dv, dx, dleak, threshold, v_rest, alpha, start, stop):
-    """Write `dx` (and `dleak`), and take `dv` from the last state back to the first, in place."""
-    n_steps = x.shape[0]
+def _recompute(x, leak, rho, v0, a0, h, v, a, threshold, beta, v_rest, first, n):
+    """Fill the potentials `h` (T, n), and what adapts the threshold, `a` (T, n), of a block."""
+    for j in range(n):
+        v[j] = v0[first + j] if STATE_PER_NEURON else v0[0]
+    for t in range(x.shape[0]):
+        x_t = x[t, first : first + n]
+        h_t = h[t]
+        if ADAPTIVE:
+            a_t = a[t]
+            if t == 0:
+                for j in range(n):
+                    a_t[j] = a0[first + j]
+            else:
+                h_before = h[t - 1]
+                a_before = a[t - 1]
+                for j in range(n):
+                    r = rho[first + j] if RHO_PER_NEURON else rho[0]
+                    fired = fires(h_before[j], threshold + beta * a_before[j])
+                    a_t[j] = r * a_before[j] + (real(1) if fired else real(0))
+        for j in range(n):
+            k = leak[first + j] if LEAK_PER_NEURON else leak[0]
+            h_t[j] = charge(load(x_t[j]), v[j], k, v_rest)
+            fired = fires(h_t[j], threshold + beta * a_t[j] if ADAPTIVE else threshold)
+            v[j] = reset(h_t[j], fired, threshold, v_rest)
+
+
+def _backward(
+    x,
+    leak,
+    rho,
+    v0,
+    a0,
+    saved,
+    ds,
+    dv,
+    da,
+    dx,
+    dleak,
+    drho,
+    threshold,
+    beta,
+    v_rest,
+    alpha,
+    start,
+    stop,
+):
+    """Write `dx` (`dleak`, `drho`), and take `dv` and `da` from the last state to the first."""
+    n_steps = dx.shape[0]
     block = max(16, min(8192, 131072 // n_steps))
-    h = np.empty((n_steps, block), x.dtype)
-    v = np.empty(block, x.dtype)
+    h = np.empty((1 if SAVED else n_steps, block), saved.dtype)
+    a = np.empty((n_steps if ADAPTIVE else 1, block), saved.dtype)
+    v = np.empty(block, saved.dtype)
     for first in range(start, stop, block):
         n = min(block, stop - first)
-        for j in range(n):
-            v[j] = v0[first + j] if STATE_PER_NEURON else v0[0]
-        for t in range(n_steps):
-            x_t = x[t, first : first + n]
-            h_t = h[t]
-            for j in range(n):
-                k = leak[first + j] if LEAK_PER_NEURON else leak[0]
-                h_t[j] = charge(x_t[j], v[j], k, v_rest)
-                v[j] = reset(h_t[j], threshold, v_rest)
+        if not SAVED:
+            _recompute(x, leak, rho, v0, a0, h, v, a, threshold, beta, v_rest, first, n)
         dv_b = dv[first : first + n]
+        da_b = da[first : first + n]
         for t in range(n_steps - 1, -1, -1):
             x_t = x[t, first : first + n]
             ds_t = ds[t, first : first + n]
             dx_t = dx[t, first : first + n]
-            h_t = h[t]
-            h_before = h[t - 1]
+            h_t = saved[t, first : first + n] if SAVED else h[t]
+            h_before = saved[t - 1, first : first + n] if SAVED else h[t - 1]
+            a_t = a[t] if ADAPTIVE else a[0]
+            a_before = a[t - 1] if ADAPTIVE else a[0]
             for j in range(n):
-                fired = h_t[j] >= threshold
-                ds_dh = derivative(h_t[j] - threshold, alpha)
-                if HARD_RESET:
-                    dv_dh = real(0) if fired else real(1)
-                    if not DETACH_RESET:
-                        dv_dh += (v_rest - h_t[j]) * ds_dh
-                else:
-                    dv_dh = real(1)
-                    if not DETACH_RESET:
-                        dv_dh -= threshold * ds_dh
-                dh = dv_b[j] * dv_dh + ds_t[j] * ds_dh
+                theta = threshold + beta * a_t[j] if ADAPTIVE else threshold
+                fired = fires(h_t[j], theta)
+                # to the spike: from the output, the adaptation and, unless detached, the reset
+                to_spike = load(ds_t[j])
+                if ADAPTIVE:
+                    to_spike += da_b[j]
+                if not DETACH_RESET:
+                    to_spike += dv_b[j] * (v_rest - h_t[j] if HARD_RESET else -threshold)
+                du = to_spike * derivative(h_t[j] - theta, h_t[j], alpha)
+                dh = du + (real(0) if HARD_RESET and fired else dv_b[j])
                 k = leak[first + j] if LEAK_PER_NEURON else leak[0]
-                dx_t[j] = dh * k if DECAY_INPUT and not INTEGRATE else dh
-                dv_b[j] = dh if INTEGRATE else dh * (real(1) - k)
+                dx_t[j] = store(dh * k if DECAY_INPUT else dh)
+                if INTEGRATE:
+                    dv_b[j] = dh
+                elif DECAY:
+                    dv_b[j] = dh * k
+                else:
+                    dv_b[j] = dh * (real(1) - k)
+                if ADAPTIVE:
+                    r = rho[first + j] if RHO_PER_NEURON else rho[0]
+                    if RHO_GRADIENT:
+                        drho[first + j] += da_b[j] * a_t[j]
+                    da_b[j] = r * da_b[j] - beta * du
                 if LEAK_GRADIENT:
                     if t > 0:
-                        v_before = reset(h_before[j], threshold, v_rest)
+                        theta = threshold + beta * a_before[j] if ADAPTIVE else threshold
+                        fired = fires(h_before[j], theta)
+                        v_before = reset(h_before[j], fired, threshold, v_rest)
                     else:
                         v_before = v0[first + j] if STATE_PER_NEURON else v0[0]
-                    drive = x_t[j] if DECAY_INPUT else real(0)
-                    dleak[first + j] += dh * (drive - (v_before - v_rest))
+                    if DECAY:
+                        dleak[first + j] += dh * (v_before - v_rest)
+                    else:
+                        drive = load(x_t[j]) if DECAY_INPUT else real(0)
+                        dleak[first + j] += dh * (drive - (v_before - v_rest))
 
 
 # --- launchers ---
@@ -123,86 +206,133 @@ def where(condition, a, b):
     return a if condition else b
 
 
-def lif_numba(x: Tensor, v: Tensor | None, leak: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
-    """Run the neuron over `x` of shape (T, ...); see :func:`lif`.
+def forward(
+    x: Tensor,
+    v: Tensor | None,
+    leak: Tensor,
+    a: Tensor | None,
+    rho: Tensor | None,
+    spec: NeuronSpec,
+    save: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the spikes, the states `v` and `a` after the last step, and what `save` asks for."""
+    x = dense_over_time(x)
+    s = empty_dense(x)
+    v_last = step_buffer(x, spec.v_rest if v is None else v)
+    a_last = step_buffer(x, 0.0 if a is None else a) if spec.adaptive else v_last.new_empty(0)
+    saved = v_last.new_empty(0)
+    if save == "potential":
+        saved = empty_dense(x, v_last.dtype)
+    leak, rho = _per_neuron(leak, x), _per_neuron(v_last.new_zeros(1) if rho is None else rho, x)
+    kernel = _kernel(
+        _forward,
+        x.dtype,
+        spec,
+        LEAK_PER_NEURON=leak.numel() > 1,
+        RHO_PER_NEURON=rho.numel() > 1,
+        SAVED=save == "potential",
+    )
+    arrays = row(leak), row(rho), row(v_last), row(a_last), rows(s)
+    saved_rows = rows(saved if saved.numel() else saved[None])
+    _run(kernel, rows(x), *arrays, saved_rows, *_scalars(v_last, spec, with_alpha=False))
+    return s, v_last, a_last, saved
 
-    `v` is None for the resting state or has the shape of one step; so has `leak`, or one element.
-    """
-    return _LIF.apply(x, v, leak, spec)
+
+def backward(
+    x: Tensor,
+    v: Tensor | None,
+    leak: Tensor,
+    a: Tensor | None,
+    rho: Tensor | None,
+    saved: Tensor,
+    ds: Tensor | None,
+    dv: Tensor | None,
+    da: Tensor | None,
+    spec: NeuronSpec,
+    learn_leak: bool,
+    learn_rho: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients to `x`, `v`, `leak`, `a` and `rho`; empty where none is asked for."""
+    x = dense_over_time(x)
+    dx = empty_dense(x)
+    dv = step_buffer(x, 0.0 if dv is None else dv)
+    zero = dv.new_zeros(1)
+    da = step_buffer(x, 0.0 if da is None else da) if spec.adaptive else dv.new_empty(0)
+    a0 = step_buffer(x, 0.0 if a is None else a) if spec.adaptive else zero
+    ds = torch.zeros_like(x) if ds is None else like_layout(ds, x)
+    v0 = dv.new_full((1,), spec.v_rest) if v is None else like_layout(v, dv)
+    leak_n, rho_n = _per_neuron(leak, x), _per_neuron(zero if rho is None else rho, x)
+    dleak = torch.zeros_like(dv) if learn_leak else dv.new_empty(0)
+    drho = torch.zeros_like(dv) if learn_rho else dv.new_empty(0)
+    kernel = _kernel(
+        _backward,
+        x.dtype,
+        spec,
+        LEAK_PER_NEURON=leak_n.numel() > 1,
+        RHO_PER_NEURON=rho_n.numel() > 1,
+        STATE_PER_NEURON=v is not None,
+        SAVED=saved.numel() > 0,
+        LEAK_GRADIENT=learn_leak,
+        RHO_GRADIENT=learn_rho,
+    )
+    saved_rows = rows(saved if saved.numel() else saved[None])
+    states = row(leak_n), row(rho_n), row(v0), row(a0), saved_rows
+    gradients = rows(ds), row(dv), row(da), rows(dx), row(dleak), row(drho)
+    _run(kernel, rows(x), *states, *gradients, *_scalars(dv, spec, with_alpha=True))
+    return dx, dv, _reduced(dleak, leak), da, _reduced(drho, rho)
 
 
-class _LIF(torch.autograd.Function):
-    """Join the two compiled passes to autograd."""
+def _per_neuron(value: Tensor, x: Tensor) -> Tensor:
+    """Return a coefficient as one element, or laid out in memory as a step of `x` is."""
+    return value if value.numel() == 1 else like_layout(value, x[0])
 
-    @staticmethod
-    def forward(ctx, x, v, leak, spec):
-        x = dense_over_time(x)
-        step = x[0]
-        s, v_last = empty_dense(x), empty_dense(step)
-        v_last.fill_(spec.v_rest) if v is None else v_last.copy_(v)
-        leak = leak if leak.numel() == 1 else like_layout(leak, step)
-        kernel = _kernel(_forward, x.dtype, spec, leak.numel() > 1)
-        arrays = rows(x), row(leak), row(v_last), rows(s)
-        _run(kernel, *arrays, *_scalars(x, spec.threshold, spec.v_rest))
-        ctx.save_for_backward(x, v, leak)
-        ctx.spec = spec
-        ctx.set_materialize_grads(False)
-        return s, v_last
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, ds, dv_last):
-        x, v, leak = ctx.saved_tensors
-        spec, step = ctx.spec, x[0]
-        dx, dv = empty_dense(x), empty_dense(step)
-        dv.zero_() if dv_last is None else dv.copy_(dv_last)
-        ds = torch.zeros_like(x) if ds is None else like_layout(ds, x)
-        v0 = x.new_full((1,), spec.v_rest) if v is None else like_layout(v, step)
-        learn_leak = ctx.needs_input_grad[2]
-        dleak = torch.zeros_like(step) if learn_leak else x.new_empty(1)
-        kernel = _kernel(_backward, x.dtype, spec, leak.numel() > 1, learn_leak, v is not None)
-        arrays = rows(x), row(leak), row(v0), rows(ds), row(dv), rows(dx), row(dleak)
-        scalars = _scalars(x, spec.threshold, spec.v_rest, spec.alpha)
-        _run(kernel, *arrays, *scalars)
-        if learn_leak and leak.numel() == 1:
-            # by numpy: torch would add in another order with another number of threads
-            dleak = x.new_tensor(row(dleak).sum()).reshape(leak.shape)
-        return dx, dv if v is not None else None, dleak if learn_leak else None, None
+def _reduced(gradient: Tensor, value: Tensor | None) -> Tensor:
+    """Sum the gradient of a coefficient that all neurons share."""
+    if value is None or value.numel() != 1 or gradient.numel() == 0:
+        return gradient
+    # by numpy: torch would add in another order with another number of threads
+    return gradient.new_tensor(row(gradient).sum()).reshape(value.shape)
 
 
 @functools.lru_cache(maxsize=1024)
 def _kernel(
-    template: Callable,
-    dtype: torch.dtype,
-    spec: LIFSpec,
-    leak_per_neuron: bool,
-    leak_gradient: bool = False,
-    state_per_neuron: bool = False,
+    template: Callable, dtype: torch.dtype, spec: NeuronSpec, **constants: bool
 ) -> Callable:
     """Return a compiled template; each takes those constants that it names."""
-    return specialize(
-        template,
-        real=numpy_dtype(dtype).type,
-        exp=math.exp,
-        tanh=math.tanh,
-        absolute=abs,
-        where=where,
-        charge=charge,
-        reset=reset,
-        derivative=SURROGATES[spec.surrogate].derivative,
-        HARD_RESET=spec.v_reset is not None,
-        INTEGRATE=spec.integrate,
-        DECAY_INPUT=spec.decay_input,
-        DETACH_RESET=spec.detach_reset,
-        LEAK_PER_NEURON=leak_per_neuron,
-        LEAK_GRADIENT=leak_gradient,
-        STATE_PER_NEURON=state_per_neuron,
-    )
+    return specialize(template, **neuron_constants(dtype, spec), **constants)
 
 
-def _scalars(x: Tensor, *values: float) -> list[np.floating]:
-    """Cast numbers to the dtype of `x`, so that the kernel computes in it."""
-    real = numpy_dtype(x.dtype).type
+def neuron_constants(dtype: torch.dtype, spec: NeuronSpec) -> dict:
+    """Return the functions and constants that a template with a neuron in it is bound to."""
+    compact = dtype == torch.bfloat16
+    return {
+        "real": numpy_dtype(compute_dtype(dtype)).type,
+        "load": load_bfloat16 if compact else same,
+        "store": store_bfloat16 if compact else same,
+        "exp": math.exp,
+        "tanh": math.tanh,
+        "absolute": abs,
+        "where": where,
+        "charge": charge,
+        "fires": fires,
+        "reset": reset,
+        "_recompute": _recompute,
+        "derivative": SURROGATES[spec.surrogate].derivative,
+        "HARD_RESET": spec.v_reset is not None,
+        "INTEGRATE": spec.charge == "integrate",
+        "DECAY_INPUT": spec.charge == "decay_input",
+        "DECAY": spec.charge == "decay",
+        "STRICT": spec.strict,
+        "DETACH_RESET": spec.detach_reset,
+        "ADAPTIVE": spec.adaptive,
+    }
+
+
+def _scalars(state: Tensor, spec: NeuronSpec, *, with_alpha: bool) -> list[np.floating]:
+    """Cast the numbers of a spec to the dtype that the kernel computes in."""
+    real = numpy_dtype(state.dtype).type
+    values = [spec.threshold, spec.beta, spec.v_rest, *([spec.alpha] if with_alpha else [])]
     return [real(value) for value in values]
 
 

@@ -1,74 +1,68 @@
-"""The specification of the leaky integrate-and-fire neuron: a loop over time in plain torch."""
+"""The specification of the spiking neurons: a loop over time in plain torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ._spec import NeuronSpec
 from ._surrogate import SURROGATES
 
 
-@dataclass(frozen=True)
-class LIFSpec:
-    """What one neuron does, apart from its leak: the arguments of :func:`lif` after checking."""
-
-    threshold: float
-    v_reset: float | None
-    integrate: bool
-    decay_input: bool
-    detach_reset: bool
-    surrogate: str
-    alpha: float
-
-    @property
-    def v_rest(self) -> float:
-        """Potential that the membrane leaks to and starts from."""
-        return 0.0 if self.v_reset is None else self.v_reset
-
-
 def lif_reference(
-    x: Tensor, v: Tensor, leak: Tensor | float, spec: LIFSpec, spike: Callable | None = None
-) -> tuple[Tensor, Tensor]:
-    """Run the neuron over ``x`` of shape (T, ...) from the state `v`; see :func:`lif`.
+    x: Tensor,
+    v: Tensor,
+    leak: Tensor | float,
+    spec: NeuronSpec,
+    a: Tensor | None = None,
+    rho: Tensor | float = 0.0,
+    spike: Callable | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the neuron over ``x`` of shape (T, ...) from the states `v` and `a`.
 
-    `spike` maps ``u = h - threshold`` to spikes; the default is a step with the spec's surrogate
-    derivative. Tests pass a smooth function, for which autograd's gradient is exact.
+    `spike` maps ``(u, h)`` with ``u = h - threshold`` to spikes; the default is a step with the
+    spec's surrogate derivative. Tests pass a smooth function, for which autograd's gradient is
+    exact.
     """
-    spike = spike or surrogate_spike(spec.surrogate, spec.alpha)
+    spike = spike or surrogate_spike(spec.surrogate, spec.alpha, spec.strict)
     spikes = []
     for x_t in x:
-        h = charge(x_t, v, leak, spec)
-        s = spike(h - spec.threshold)
-        spikes.append(s)
+        h = charge(x_t.to(v.dtype), v, leak, spec)
+        theta = spec.threshold if a is None else spec.threshold + spec.beta * a
+        s = spike(h - theta, h)
+        spikes.append(s.to(x.dtype))
         v = reset(h, s.detach() if spec.detach_reset else s, spec)
-    return torch.stack(spikes), v
+        if a is not None:
+            a = rho * a + s
+    return torch.stack(spikes), v, a
 
 
-def charge(x: Tensor, v: Tensor, leak: Tensor | float, spec: LIFSpec) -> Tensor:
+def charge(x: Tensor, v: Tensor, leak: Tensor | float, spec: NeuronSpec) -> Tensor:
     """Integrate one step of input current; the result is the potential before reset."""
-    if spec.integrate:
+    if spec.charge == "integrate":
         return v + x
-    if spec.decay_input:
+    if spec.charge == "decay_input":
         return v + (x - (v - spec.v_rest)) * leak
-    return v - (v - spec.v_rest) * leak + x
+    if spec.charge == "leak":
+        return v - (v - spec.v_rest) * leak + x
+    return spec.v_rest + (v - spec.v_rest) * leak + x
 
 
-def reset(h: Tensor, s: Tensor, spec: LIFSpec) -> Tensor:
+def reset(h: Tensor, s: Tensor, spec: NeuronSpec) -> Tensor:
     """Reset the potential where the neuron fired, to `v_reset` or by the threshold."""
     if spec.v_reset is None:
         return h - s * spec.threshold
     return (1 - s) * h + s * spec.v_reset
 
 
-def surrogate_spike(name: str, alpha: float) -> Callable[[Tensor], Tensor]:
-    """Return a step function, 1 where ``u >= 0``, with the named derivative."""
+def surrogate_spike(name: str, alpha: float, strict: bool = False) -> Callable:
+    """Return a step function, 1 where ``u >= 0`` (``u > 0``), with the named derivative."""
     derivative = SURROGATES[name].derivative
 
-    def spike(u: Tensor) -> Tensor:
-        return _SurrogateSpike.apply(u, derivative, alpha)
+    def spike(u: Tensor, h: Tensor) -> Tensor:
+        return _SurrogateSpike.apply(u, h.detach(), derivative, alpha, strict)
 
     return spike
 
@@ -77,14 +71,14 @@ class _SurrogateSpike(torch.autograd.Function):
     """Step forward, surrogate derivative backward."""
 
     @staticmethod
-    def forward(ctx, u, derivative, alpha):
-        ctx.save_for_backward(u)
+    def forward(ctx, u, h, derivative, alpha, strict):
+        ctx.save_for_backward(u, h)
         ctx.derivative, ctx.alpha = derivative, alpha
-        return (u >= 0).to(u.dtype)
+        return ((u > 0) if strict else (u >= 0)).to(u.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, ds):
-        (u,) = ctx.saved_tensors
+        u, h = ctx.saved_tensors
         alpha = torch.tensor(ctx.alpha, dtype=u.dtype, device=u.device)
-        return ds * ctx.derivative(u, alpha), None, None
+        return ds * ctx.derivative(u, h, alpha), None, None, None, None

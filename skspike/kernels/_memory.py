@@ -90,7 +90,9 @@ def empty_cache() -> None:
 
 @functools.cache
 def numpy_dtype(dtype: torch.dtype) -> np.dtype:
-    """Return numpy's name for a dtype."""
+    """Return numpy's name for a dtype; the bits of a bfloat16 are a uint16."""
+    if dtype == torch.bfloat16:
+        return np.dtype(np.uint16)
     return np.dtype(str(dtype).removeprefix("torch."))
 
 
@@ -114,29 +116,46 @@ def dense_over_time(x: Tensor) -> Tensor:
     return x if ordered and is_dense(step) else x.contiguous()
 
 
-def empty_dense(like: Tensor) -> Tensor:
-    """Return an uninitialised tensor of the shape, strides and dtype of a dense tensor."""
-    n_bytes = like.numel() * like.element_size()
-    if n_bytes < LARGE:
-        return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype)
+def empty_dense(like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return an uninitialised tensor of the shape, strides and (or another) dtype of a tensor."""
+    dtype = dtype or like.dtype
+    n_bytes = like.numel() * dtype.itemsize
+    if n_bytes < LARGE or like.device.type != "cpu":
+        return torch.empty_strided(like.shape, like.stride(), dtype=dtype, device=like.device)
     storage = torch.from_numpy(_cache.take(n_bytes)).untyped_storage()
-    return like.new_empty(0).set_(storage, 0, like.shape, like.stride())
+    return like.new_empty(0, dtype=dtype).set_(storage, 0, like.shape, like.stride())
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of the states and of the arithmetic for an input of `dtype`."""
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
+
+
+def step_buffer(x: Tensor, value: Tensor | float) -> Tensor:
+    """Return a fresh tensor laid out as one step of `x`, in its compute dtype, set to `value`."""
+    buffer = empty_dense(x[0], compute_dtype(x.dtype))
+    return buffer.copy_(value) if isinstance(value, Tensor) else buffer.fill_(value)
 
 
 def like_layout(x: Tensor, like: Tensor) -> Tensor:
     """Return `x`, copied only if it is not laid out in memory as `like` is."""
     if x.stride() == like.stride():
         return x
-    return empty_dense(like).copy_(x)
+    return empty_dense(like, x.dtype).copy_(x)
 
 
 def rows(x: Tensor) -> np.ndarray:
     """View a dense (T, ...) tensor as a (T, M) array, in memory order."""
     n_steps = x.shape[0]
     n_neurons = math.prod(x.shape[1:])
-    return x.detach().as_strided((n_steps, n_neurons), (n_neurons, 1)).numpy()
+    return _array(x.detach().as_strided((n_steps, n_neurons), (n_neurons, 1)))
 
 
 def row(x: Tensor) -> np.ndarray:
     """View a dense tensor as a flat array, in memory order."""
-    return x.detach().as_strided((x.numel(),), (1,)).numpy()
+    return _array(x.detach().as_strided((x.numel(),), (1,)))
+
+
+def _array(x: Tensor) -> np.ndarray:
+    """View a tensor as an array; bfloat16 shows its bits."""
+    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
