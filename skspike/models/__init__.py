@@ -3,5 +3,6 @@
 from ._registry import create_model, list_models
 from ._sma_mlp import SMAMLP
 from ._sma_vgg import SMAVGG8
+from ._spiking_resnet import SpikingResNet
 
-__all__ = ["SMAMLP", "SMAVGG8", "create_model", "list_models"]
+__all__ = ["SMAMLP", "SMAVGG8", "SpikingResNet", "create_model", "list_models"]

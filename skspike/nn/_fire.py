@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from .._validation import check_choice
 from ._steps import merge_steps
 
-POOLS = {"max": nn.functional.max_pool2d, "avg": nn.functional.avg_pool2d}
+POOLS: dict[str, Callable[..., Tensor]] = {
+    "max": nn.functional.max_pool2d,
+    "avg": nn.functional.avg_pool2d,
+}
 
 
 def fire(norm: nn.Module, neuron: nn.Module, x: Tensor, pool: str | None = None) -> Tensor:
