@@ -2,7 +2,7 @@
 
 from ._attention import SMA, SMALite, attention_zoneout
 from ._fire import fire
-from ._neurons import IF, LIF, ParametricLIF, make_neuron
+from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "LIF",
     "SMA",
     "AdaptiveAvgPool2d",
+    "AdaptiveLIF",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",

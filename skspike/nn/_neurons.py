@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ..kernels import lif
+from ..kernels import adaptive_lif, lif
 
 
 class LIF(nn.Module):
@@ -27,12 +27,16 @@ class LIF(nn.Module):
         Whether the input is divided by `tau` too.
     detach_reset : bool, default=True
         Whether the gradient ignores the spike in the reset.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="atan"
-        Derivative that stands in for that of the spike.
+    surrogate : str, default="atan"
+        Derivative that stands in for that of the spike; see :func:`skspike.kernels.lif`.
     alpha : float, default=None
         Sharpness of the surrogate; None takes its usual value.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs it; see :func:`skspike.kernels.lif`.
+    decay : float in [0, 1], default=None
+        Factor on the carried potential; replaces `tau` and `decay_input`.
+    strict : bool, default=False
+        Whether a neuron fires only above the threshold, not on equality.
 
     Notes
     -----
@@ -61,9 +65,13 @@ class LIF(nn.Module):
         surrogate: str = "atan",
         alpha: float | None = None,
         backend: str = "auto",
+        decay: float | None = None,
+        strict: bool = False,
     ) -> None:
         super().__init__()
         check_number(type(self).__name__, "tau", tau, 1.0, math.inf)
+        if decay is not None:
+            check_number(type(self).__name__, "decay", decay, 0.0, 1.0)
         self._keep_tau(float(tau))
         self.threshold = threshold
         self.v_reset = v_reset
@@ -72,6 +80,8 @@ class LIF(nn.Module):
         self.surrogate = surrogate
         self.alpha = alpha
         self.backend = backend
+        self.decay = decay
+        self.strict = strict
 
     def _keep_tau(self, tau: float) -> None:
         """Store the time constant; the learnable neuron makes a parameter of it."""
@@ -79,24 +89,28 @@ class LIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the spikes (n_steps, ...) that the current `x` of the same shape evokes."""
-        spikes, _ = lif(
-            x,
-            tau=self.tau,
-            threshold=self.threshold,
-            v_reset=self.v_reset,
-            decay_input=self.decay_input,
-            detach_reset=self.detach_reset,
-            surrogate=self.surrogate,
-            alpha=self.alpha,
-            backend=self.backend,
-        )
-        return spikes
+        return lif(x, **self.settings())[0]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of :func:`skspike.kernels.lif` that this layer stands for."""
+        return {
+            "tau": self.tau,
+            "decay": self.decay,
+            "threshold": self.threshold,
+            "strict": self.strict,
+            "v_reset": self.v_reset,
+            "decay_input": self.decay_input,
+            "detach_reset": self.detach_reset,
+            "surrogate": self.surrogate,
+            "alpha": self.alpha,
+            "backend": self.backend,
+        }
 
     def extra_repr(self) -> str:
         """Show the settings in the module's repr."""
         with torch.no_grad():
-            tau = float(self.tau)
-        return f"tau={tau:g}, threshold={self.threshold}, surrogate={self.surrogate!r}"
+            leak = f"tau={float(self.tau):g}" if self.decay is None else f"decay={self.decay:g}"
+        return f"{leak}, threshold={self.threshold}, surrogate={self.surrogate!r}"
 
 
 class IF(LIF):
@@ -110,12 +124,14 @@ class IF(LIF):
         Potential after a spike; None subtracts the threshold instead.
     detach_reset : bool, default=True
         Whether the gradient ignores the spike in the reset.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="atan"
-        Derivative that stands in for that of the spike.
+    surrogate : str, default="atan"
+        Derivative that stands in for that of the spike; see :func:`skspike.kernels.lif`.
     alpha : float, default=None
         Sharpness of the surrogate; None takes its usual value.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs it; see :func:`skspike.kernels.lif`.
+    strict : bool, default=False
+        Whether a neuron fires only above the threshold, not on equality.
 
     Examples
     --------
@@ -133,6 +149,7 @@ class IF(LIF):
         surrogate: str = "atan",
         alpha: float | None = None,
         backend: str = "auto",
+        strict: bool = False,
     ) -> None:
         super().__init__(
             math.inf,
@@ -142,6 +159,7 @@ class IF(LIF):
             surrogate=surrogate,
             alpha=alpha,
             backend=backend,
+            strict=strict,
         )
 
 
@@ -163,12 +181,14 @@ class ParametricLIF(LIF):
         Whether the input is divided by `tau` too.
     detach_reset : bool, default=True
         Whether the gradient ignores the spike in the reset.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="atan"
-        Derivative that stands in for that of the spike.
+    surrogate : str, default="atan"
+        Derivative that stands in for that of the spike; see :func:`skspike.kernels.lif`.
     alpha : float, default=None
         Sharpness of the surrogate; None takes its usual value.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs it; see :func:`skspike.kernels.lif`.
+    strict : bool, default=False
+        Whether a neuron fires only above the threshold, not on equality.
 
     References
     ----------
@@ -182,6 +202,30 @@ class ParametricLIF(LIF):
     4.0
     """
 
+    def __init__(
+        self,
+        tau: float = 2.0,
+        threshold: float = 1.0,
+        v_reset: float | None = 0.0,
+        decay_input: bool = True,
+        detach_reset: bool = True,
+        surrogate: str = "atan",
+        alpha: float | None = None,
+        backend: str = "auto",
+        strict: bool = False,
+    ) -> None:
+        super().__init__(
+            tau,
+            threshold,
+            v_reset,
+            decay_input,
+            detach_reset,
+            surrogate,
+            alpha,
+            backend,
+            strict=strict,
+        )
+
     def _keep_tau(self, tau: float) -> None:
         check_number(type(self).__name__, "tau", tau, 1.0, math.inf, closed="neither")
         self.w = nn.Parameter(torch.tensor(-math.log(tau - 1.0)))
@@ -190,6 +234,107 @@ class ParametricLIF(LIF):
     def tau(self) -> Tensor:  # type: ignore[override]
         """Membrane time constant in steps, a function of the parameter `w`."""
         return 1 + torch.exp(-self.w)
+
+
+class AdaptiveLIF(LIF):
+    r"""Leaky integrate-and-fire neurons whose threshold moves with their own spikes.
+
+    .. math::
+        \theta_t &= \theta + \beta a_{t-1} \\
+        a_t &= e^{-1/\rho} a_{t-1} + s_t
+
+    with a learnable time constant :math:`\rho` of each channel. A positive `beta` makes a neuron
+    fire less after a spike, as in SpikingEDN; SpikeFPN's released code has a negative sign.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels, each with a time constant.
+    beta : float, default=0.07
+        How much a spike moves the threshold.
+    rho : float, default=0.87
+        Initial time constant of the adaptation in steps.
+    rho_range : tuple of two floats, default=(0.64, 1.1)
+        Smallest and largest time constant: the parameter is clamped in every call.
+    threshold : float, default=0.5
+        Threshold of a neuron that has not fired.
+    decay : float in [0, 1], default=0.2
+        Factor on the carried potential.
+    strict : bool, default=True
+        Whether a neuron fires only above the threshold, not on equality.
+    v_reset : float or None, default=0.0
+        Potential after a spike; None subtracts the threshold instead.
+    detach_reset : bool, default=False
+        Whether the gradient ignores the spike in the reset.
+    surrogate : str, default="dspike_unit"
+        Derivative that stands in for that of the spike; see :func:`skspike.kernels.lif`.
+    alpha : float, default=None
+        Sharpness of the surrogate; None takes its usual value.
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
+        Which implementation runs it; see :func:`skspike.kernels.adaptive_lif`.
+
+    Notes
+    -----
+    Input of shape (n_steps, n_samples, channels, ...), output spikes of the same shape.
+
+    References
+    ----------
+    .. [1] Zhang, H. et al., "Automotive object detection via learning sparse events by spiking
+       neurons", IEEE TCDS 2024 (SpikeFPN).
+    .. [2] Zhang, H. et al., "Accurate and efficient event-based semantic segmentation using
+       adaptive spiking encoder-decoder network", IEEE TNNLS 2024 (SpikingEDN).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.nn import AdaptiveLIF
+    >>> AdaptiveLIF(1)(torch.full((4, 1, 1), 0.55)).flatten().tolist()
+    [1.0, 0.0, 1.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        beta: float = 0.07,
+        rho: float = 0.87,
+        rho_range: tuple[float, float] = (0.64, 1.1),
+        threshold: float = 0.5,
+        decay: float = 0.2,
+        strict: bool = True,
+        v_reset: float | None = 0.0,
+        detach_reset: bool = False,
+        surrogate: str = "dspike_unit",
+        alpha: float | None = None,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(
+            threshold=threshold,
+            v_reset=v_reset,
+            detach_reset=detach_reset,
+            surrogate=surrogate,
+            alpha=alpha,
+            backend=backend,
+            decay=decay,
+            strict=strict,
+        )
+        low, high = rho_range
+        check_number("AdaptiveLIF", "rho", rho, low, high)
+        self.beta = beta
+        self.rho_range = rho_range
+        self.rho = nn.Parameter(torch.full((channels,), float(rho)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the spikes (n_steps, n_samples, channels, ...) that the current `x` evokes."""
+        with torch.no_grad():  # in place, as published: the gradient passes at the limits too
+            self.rho.clamp_(*self.rho_range)
+        adaptation_decay = torch.exp(-1 / self.rho).reshape(-1, *(1 for _ in x.shape[3:]))
+        return adaptive_lif(
+            x, beta=self.beta, adaptation_decay=adaptation_decay, **self.settings()
+        )[0]
+
+    def extra_repr(self) -> str:
+        """Show the settings in the module's repr."""
+        return f"channels={len(self.rho)}, beta={self.beta:g}, {super().extra_repr()}"
 
 
 NEURONS = {"if": IF, "lif": LIF, "plif": ParametricLIF}
