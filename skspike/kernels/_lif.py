@@ -188,7 +188,7 @@ def leak_of(
         return charge, coefficient(op, "tau", tau, x, invert=True)
     check_number(op, "tau", tau, 1.0, math.inf)
     leak = torch.full((), 1.0 / tau, dtype=compute_dtype(x.dtype), device=x.device)
-    return "integrate" if math.isinf(tau) else charge, leak
+    return "integrate" if tau == math.inf else charge, leak
 
 
 def coefficient(

@@ -29,7 +29,13 @@ def twin(backend: str) -> ModuleType:
 def _lif(x, v, leak, a, rho, *rest):
     """Return spikes, states and what is kept for the backward pass."""
     spec, (save, backend) = NeuronSpec(*rest[:N_SPEC]), rest[N_SPEC:]
+    save = _possible(save, spec)
     return twin(backend).forward(x, v, leak, a, rho, spec, save)
+
+
+def _possible(save: str, spec: NeuronSpec) -> str:
+    """Return what can be kept: a moving threshold has to be recomputed from the start anyway."""
+    return "recompute" if save == "potential" and spec.adaptive else save
 
 
 def saved_steps(n_steps: int, save: str, backend: str) -> int:
@@ -43,6 +49,7 @@ def saved_steps(n_steps: int, save: str, backend: str) -> int:
 
 def _lif_fake(x, v, leak, a, rho, *rest):
     spec, (save, backend) = NeuronSpec(*rest[:N_SPEC]), rest[N_SPEC:]
+    save = _possible(save, spec)
     x = dense_over_time(x)
     real = compute_dtype(x.dtype)
     step = empty_like(x[0], real)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+LINE = 64  # bytes of a cache line, which vector registers had better not straddle
 LARGE = 2**20  # bytes from which a buffer is worth keeping
 KEEP = 2**29  # bytes kept for reuse at most
 
@@ -45,7 +46,7 @@ class BufferCache:
             if buffer is not None:
                 self._free = [b for b in self._free if b is not buffer]
         if buffer is None:
-            buffer = np.empty(n_bytes, np.uint8)
+            buffer = _aligned_bytes(n_bytes)
         view = buffer[:n_bytes]
         weakref.finalize(view, self._returned.append, buffer).atexit = False
         return view
@@ -124,6 +125,21 @@ def empty_dense(like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         return torch.empty_strided(like.shape, like.stride(), dtype=dtype, device=like.device)
     storage = torch.from_numpy(_cache.take(n_bytes)).untyped_storage()
     return like.new_empty(0, dtype=dtype).set_(storage, 0, like.shape, like.stride())
+
+
+def aligned(n: int, dtype: np.dtype) -> np.ndarray:
+    """Return an uninitialised array that starts where a cache line does."""
+    n_bytes = n * dtype.itemsize
+    buffer = _cache.take(n_bytes) if n_bytes >= LARGE else _aligned_bytes(n_bytes)
+    # not `buffer.view`: its base is what `buffer` is a view of, and `buffer` itself would die
+    return np.frombuffer(memoryview(buffer), dtype)
+
+
+def _aligned_bytes(n_bytes: int) -> np.ndarray:
+    """Return fresh memory that starts where a cache line does."""
+    buffer = np.empty(n_bytes + LINE, np.uint8)
+    start = -buffer.ctypes.data % LINE
+    return buffer[start : start + n_bytes]
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:

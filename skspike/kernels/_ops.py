@@ -25,7 +25,7 @@ def define(
     """Register ``torch.ops.skspike.<name>`` for every device and return it.
 
     `schema` is torch.library's, from the opening parenthesis on. `setup_context` and `backward` are
-    those of :func:`torch.library.register_autograd`; without them the operator has no gradient.
+    those of :func:`torch.library.register_autograd`; without them asking for a gradient is an error.
     """
     full_name = f"skspike::{name}"
     _library.define(
@@ -33,8 +33,16 @@ def define(
     )
     _library.impl(name, run, "CompositeExplicitAutograd")
     torch.library.register_fake(full_name, fake, lib=_library)
-    if backward is not None:
-        torch.library.register_autograd(
-            full_name, backward, setup_context=setup_context, lib=_library
-        )
+    torch.library.register_autograd(
+        full_name, backward or _refuse(full_name), setup_context=setup_context, lib=_library
+    )
     return getattr(torch.ops.skspike, name).default
+
+
+def _refuse(name: str) -> Callable:
+    """Return a backward pass that raises: left to itself, torch would answer zero."""
+
+    def backward(ctx: Any, *gradients: Any) -> None:
+        raise RuntimeError(f"The gradient of {name} is not implemented (second derivatives?).")
+
+    return backward

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skspike.kernels import lif
+from skspike.kernels import adaptive_lif, lif
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
 
@@ -22,8 +22,13 @@ class Case(NamedTuple):
     surrogate: str
     v_reset: float | None
     detach_and_state: tuple[bool, bool]
-    decay_input: bool
-    dtype: torch.dtype
+    charge: str
+    strict_and_dtype: tuple[bool, torch.dtype]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the input."""
+        return self.strict_and_dtype[1]
 
 
 FAMILY = Case(
@@ -31,8 +36,8 @@ FAMILY = Case(
     surrogate=("atan", "sigmoid", "triangle", "rectangle", "dspike"),
     v_reset=(0.0, -0.25, None),
     detach_and_state=tuple(product((True, False), repeat=2)),
-    decay_input=(True, False),
-    dtype=(torch.float64, torch.float32),
+    charge=("decay_input", "leak", "decay"),
+    strict_and_dtype=tuple(product((False, True), (torch.float64, torch.float32))),
 )
 
 
@@ -49,7 +54,10 @@ def covering_cases() -> list[Case]:
 
 @dataclass
 class Problem:
-    """Arguments of `lif`, and the gradients that arrive at its two results."""
+    """Arguments of `lif`, and the gradients that arrive at its two results.
+
+    With a `rho`, those of `adaptive_lif`, whose third result then gets a gradient too.
+    """
 
     x: Tensor
     v: Tensor | None
@@ -57,6 +65,8 @@ class Problem:
     ds: Tensor
     dv: Tensor
     options: dict
+    a: Tensor | None = None
+    rho: Tensor | float | None = None
 
     def map(self, function) -> Problem:
         """Return the problem with `function` applied to its tensors that have a time axis."""
@@ -83,25 +93,47 @@ def make_problem(case: Case, shape: tuple[int, ...], draw: str = "random") -> Pr
         return 2.0 ** (exponent.round() if draw == "grid" else exponent)
 
     detach_reset, has_state = case.detach_and_state
+    strict, _ = case.strict_and_dtype
     options = {
         "threshold": 1.0,
         "v_reset": case.v_reset,
-        "decay_input": case.decay_input,
+        "decay_input": case.charge == "decay_input",
+        "strict": strict,
         "detach_reset": detach_reset,
         "surrogate": case.surrogate,
     }
+    if case.charge == "decay":
+        options["decay"] = 1 / tau()
     v = numbers(*shape[1:]) if has_state else None
     return Problem(numbers(*shape), v, tau(), numbers(*shape), numbers(*shape[1:]), options)
 
 
+def adapting(problem: Problem, beta: float, rho: Tensor | float | None = None) -> Problem:
+    """Return the problem of a neuron with a moving threshold, `rho` learnt by each channel."""
+    step = problem.x.shape[1:]
+    if rho is None:
+        generator = torch.Generator().manual_seed(1)
+        size = (*step[:1], *(1 for _ in step[1:]))
+        rho = torch.randint(1, 4, size, generator=generator).to(problem.x.dtype) / 4
+    generator = torch.Generator().manual_seed(2)
+    a = torch.randint(0, 3, step, generator=generator).to(problem.x.dtype) / 2
+    return replace(problem, options=problem.options | {"beta": beta}, a=a, rho=rho)
+
+
 def run(problem: Problem, backend: str) -> dict[str, Tensor]:
     """Return the results and the gradient to every tensor among the arguments."""
-    inputs = {"x": problem.x, "v": problem.v, "tau": problem.tau}
+    inputs = {"x": problem.x, "v": problem.v, "tau": problem.tau} | problem.options
+    if "decay" in inputs:
+        del inputs["tau"]
+    neuron, upstream = lif, [problem.ds, problem.dv]
+    if problem.rho is not None:
+        neuron, upstream = adaptive_lif, [problem.ds, problem.dv, problem.dv]
+        inputs |= {"a": problem.a, "adaptation_decay": problem.rho}
     leaves = {k: a.detach().requires_grad_() for k, a in inputs.items() if isinstance(a, Tensor)}
-    s, v = lif(**inputs | leaves, backend=backend, **problem.options)
-    gradients = torch.autograd.grad((s, v), list(leaves.values()), (problem.ds, problem.dv))
+    outputs = neuron(**inputs | leaves, backend=backend)
+    gradients = torch.autograd.grad(outputs, list(leaves.values()), upstream)
     gradients = {f"d{k}": g for k, g in zip(leaves, gradients, strict=True)}
-    return {"s": s.detach(), "v": v.detach()} | gradients
+    return dict(zip("sva", (o.detach() for o in outputs), strict=False)) | gradients
 
 
 def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -118,6 +150,6 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         )
 
 
-def assert_parity(problem: Problem) -> None:
-    """Raise AssertionError unless numba and the reference agree."""
-    assert_same(run(problem, "numba"), run(problem, "reference"))
+def assert_parity(problem: Problem, backend: str = "numba") -> None:
+    """Raise AssertionError unless a compiled backend and the reference agree."""
+    assert_same(run(problem, backend), run(problem, "reference"))

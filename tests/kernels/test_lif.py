@@ -23,8 +23,8 @@ NOT_BELOW_ONE, FINITE, POSITIVE = (
     f"be a float in the range {interval}"
     for interval in ("[1.0, inf]", "(-inf, inf)", "(0.0, inf)")
 )
-SURROGATES = "be one of ['atan', 'dspike', 'rectangle', 'sigmoid', 'triangle']"
-BACKENDS = "be one of ['auto', 'numba', 'reference']"
+SURROGATES = "be one of ['atan', 'dspike', 'dspike_unit', 'rectangle', 'sigmoid', 'triangle']"
+BACKENDS = "be one of ['auto', 'numba', 'reference', 'triton']"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ BACKENDS = "be one of ['auto', 'numba', 'reference']"
         ("alpha", math.inf, POSITIVE),
         ("surrogate", "step", SURROGATES),
         ("backend", "cuda", BACKENDS),
+        ("decay", 1.5, "be a float in the range [0.0, 1.0]"),
+        ("save", "spikes", "be one of ['auto', 'potential', 'recompute']"),
     ],
 )
 def test_value_out_of_range(name, value, must):
@@ -89,7 +91,14 @@ def test_input_that_is_none(x, error, message, backend):
 
 @pytest.mark.parametrize(
     ("surrogate", "alpha"),
-    [("atan", 2), ("sigmoid", 4), ("triangle", 1), ("rectangle", 1), ("dspike", 3)],
+    [
+        ("atan", 2),
+        ("sigmoid", 4),
+        ("triangle", 1),
+        ("rectangle", 1),
+        ("dspike", 3),
+        ("dspike_unit", 3),
+    ],
 )
 def test_default_sharpness(surrogate, alpha):
     x = torch.linspace(0.2, 1.8, 9)[None].requires_grad_()
@@ -119,21 +128,20 @@ def test_results_have_the_dtype_of_the_input(backend):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_runs_on_the_reference(dtype):
+def test_sixteen_bits_come_and_go_with_a_state_of_thirty_two(dtype):
     x = torch.tensor([1.5, 1.5, 0.5], dtype=dtype)[:, None].requires_grad_()
     s, v = lif(x)
-    assert s.dtype == v.dtype == dtype
+    assert (s.dtype, v.dtype) == (dtype, torch.float32)
     assert s.flatten().tolist() == [0.0, 1.0, 0.0]
     s.sum().backward()
+    assert x.grad.dtype == dtype
     assert x.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "x", [X.bfloat16(), X.half(), X.to("meta")], ids=["bfloat16", "float16", "meta"]
-)
+@pytest.mark.parametrize("x", [X.half(), X.to("meta")], ids=["float16", "meta"])
 def test_a_backend_asked_for_by_name_never_falls_back(x):
     message = re.escape(
-        "The 'numba' backend of lif serves float32 and float64 tensors on the CPU. "
+        "The 'numba' backend of lif serves float32, float64, bfloat16 tensors on the CPU. "
         f"Got {x.dtype} on {x.device}."
     )
     with pytest.raises(BackendError, match=message):
@@ -142,21 +150,32 @@ def test_a_backend_asked_for_by_name_never_falls_back(x):
         lif(x)
 
 
+def test_triton_serves_the_cpu_in_its_interpreter_only(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    message = (
+        "The 'triton' backend of lif serves float32, float64, bfloat16, float16 tensors on CUDA, "
+        "or on the CPU with TRITON_INTERPRET=1. Got torch.float32 on cpu."
+    )
+    with pytest.raises(BackendError, match=re.escape(message)):
+        lif(X, backend="triton")
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """Return a list that grows with each call of the numba twin."""
     found = []
-    twin = _lif_numba.lif_numba
-    monkeypatch.setattr(_lif_numba, "lif_numba", lambda *a: found.append(a) or twin(*a))
+    twin = _lif_numba.forward
+    monkeypatch.setattr(_lif_numba, "forward", lambda *a: found.append(a) or twin(*a))
     return found
 
 
 def test_auto_takes_numba_where_it_can_serve(calls):
     lif(X)
     lif(X.double())
-    assert len(calls) == 2
     lif(X.bfloat16())
-    assert len(calls) == 2
+    assert len(calls) == 3
+    lif(X.half())
+    assert len(calls) == 3
 
 
 def test_configured_backend_serves_auto_and_yields_to_a_name(calls):
@@ -221,7 +240,7 @@ def test_second_derivatives_are_refused(backend):
     x = (X * 0.7).requires_grad_()
     s, _ = lif(x, backend=backend)
     (dx,) = torch.autograd.grad((s * x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match=r"once_differentiable|second derivatives"):
         dx.sum().backward()
 
 
@@ -233,6 +252,23 @@ def test_backward_twice_gives_the_same(backend):
     (first,) = torch.autograd.grad(loss, x, retain_graph=True)
     (second,) = torch.autograd.grad(loss, x)
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("save", ["potential", "recompute"])
+def test_what_is_saved_changes_nothing_but_memory(save):
+    x = (X * 0.7).requires_grad_()
+    saved = []
+
+    def keep(tensor):
+        saved.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        s, v = lif(x, save=save, backend="numba")
+    assert (X.numel() in saved[1:]) == (save == "potential")
+    (found,) = torch.autograd.grad(s.sum() + v.sum(), x)
+    s, v = lif(x, backend="reference")
+    torch.testing.assert_close(found, torch.autograd.grad(s.sum() + v.sum(), x)[0])
 
 
 @pytest.mark.gpu

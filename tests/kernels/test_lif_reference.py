@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from skspike.kernels import lif
-from skspike.kernels._lif_reference import LIFSpec, lif_reference
+from skspike.kernels._lif_reference import lif_reference
+from skspike.kernels._spec import CHARGES, NeuronSpec
 
 TAUS = (1.0, 1.25, 2.0, 7.5)
 RESETS = (0.0, -0.25, None)
@@ -24,7 +25,7 @@ def tensor(*values):
     return torch.tensor(values, dtype=torch.float64)
 
 
-def smooth_spike(u):
+def smooth_spike(u, h):
     """Stand in for the step, with a derivative that finite differences can see."""
     return torch.sigmoid(3 * u)
 
@@ -125,21 +126,43 @@ def test_two_halves_with_the_state_handed_over_equal_the_whole(v_reset, backend)
     torch.testing.assert_close(dx, dx_whole)
 
 
+@by_backend
+def test_a_decay_acts_on_the_carried_state_only(backend):
+    """The published kernel of temporal fusion: v_t = k v_{t-1} (1 - y_{t-1}) + x_t."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(30, 50, generator=generator) * 0.5
+    s, _ = lif(x, decay=0.2, threshold=0.3, backend=backend)
+    v, y = torch.zeros(50), torch.zeros(50)
+    for x_t, s_t in zip(x, s, strict=True):
+        v = 0.2 * v * (1 - y) + x_t
+        y = (v >= 0.3).float()
+        assert torch.equal(s_t, y)
+
+
+@by_backend
+def test_a_strict_threshold_does_not_fire_on_equality(backend):
+    s, v = lif(tensor(1.0, 1.5)[None], tau=math.inf, strict=True, backend=backend)
+    assert s.tolist() == [[0.0, 1.0]]
+    assert v.tolist() == [1.0, 0.0]
+
+
 # --- laws of the gradient ---
 
 
-@by_decay_input
+@pytest.mark.parametrize("beta", [0.0, 0.4])
+@pytest.mark.parametrize("charge", CHARGES)
 @by_reset
-@pytest.mark.parametrize("integrate", [False, True])
-def test_gradients_are_exact_for_a_smooth_spike(integrate, v_reset, decay_input):
+def test_gradients_are_exact_for_a_smooth_spike(v_reset, charge, beta):
     torch.manual_seed(0)
-    spec = LIFSpec(1.0, v_reset, integrate, decay_input, False, "atan", 2.0)
+    spec = NeuronSpec(1.0, v_reset, charge, False, False, "atan", 2.0, beta)
 
-    def run(x, v, tau):
-        return lif_reference(x, v, 1 / tau, spec, smooth_spike)
+    def run(x, v, tau, a, rho):
+        outputs = lif_reference(x, v, 1 / tau, spec, a if beta else None, rho, smooth_spike)
+        return [output for output in outputs if output is not None]
 
     x, v, tau = torch.randn(4, 3), torch.randn(3), torch.tensor([1.5, 2.0, 4.0])
-    inputs = [a.double().requires_grad_() for a in (x, v, tau)]
+    a, rho = torch.rand(3), torch.rand(3)
+    inputs = [i.double().requires_grad_() for i in (x, v, tau, a, rho)]
     assert torch.autograd.gradcheck(run, inputs)
 
 
@@ -149,8 +172,8 @@ def test_a_detached_reset_is_a_reset_by_given_spikes(v_reset):
     torch.manual_seed(0)
     x = (torch.randn(6, 5).double() + 0.5).requires_grad_()
     v = torch.zeros(5).double()
-    spec = LIFSpec(1.0, v_reset, False, True, True, "atan", 2.0)
-    s, last = lif_reference(x, v, 0.5, spec, smooth_spike)
+    spec = NeuronSpec(1.0, v_reset, "decay_input", False, True, "atan", 2.0)
+    s, last, _ = lif_reference(x, v, 0.5, spec, spike=smooth_spike)
 
     u = v
     for x_t, given in zip(x, s.detach(), strict=True):
