@@ -42,6 +42,10 @@ class SpikingBlock(nn.Module):
         self.pool = MaxPool2d(2)
         self.min_map = min_map
 
+    def foldable(self) -> list[tuple[str, str]]:
+        """Name the pairs that :func:`skspike.nn.fold_norms` makes one layer of."""
+        return [("conv", "norm")] if self.attention is None else []
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, N, C, H, W) to half the height and width, unless too small for that."""
         x = self.conv(x)
@@ -106,7 +110,7 @@ class SMAVGG8(nn.Module):
         Sharpness of the surrogate.
     dropout : float, default=0.5
         Probability of dropout in the head.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the neurons.
 
     Notes
