@@ -2,6 +2,7 @@
 
 from ._attention import SMA, SMALite, attention_zoneout
 from ._fire import fire
+from ._inference import fold_norms
 from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 
@@ -20,5 +21,6 @@ __all__ = [
     "SMALite",
     "attention_zoneout",
     "fire",
+    "fold_norms",
     "make_neuron",
 ]
