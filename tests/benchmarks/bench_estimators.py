@@ -5,7 +5,7 @@ Run ``python -m tests.benchmarks.bench_estimators [--tiny]`` on an idle machine.
 
 from __future__ import annotations
 
-import argparse
+import functools
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch.nn.functional import mse_loss, one_hot
 
 from skspike import FrameEncoder, SMAClassifier
 from skspike.datasets import load_digits_events
-from tests.benchmarks.measure import bytes_saved, interleave, report
+from tests.benchmarks.compare import Arm, Target, compare
+from tests.benchmarks.setting import Setting, run
 
 
 def make_classifier(width: int, epochs: int) -> SMAClassifier:
@@ -47,8 +48,9 @@ def bare_fit(model: torch.nn.Module, X: np.ndarray, y: np.ndarray, lr: float, ep
             loss.item()  # both keep the loss of every batch
 
 
-def bench_fit(width: int, n_samples: int, epochs: int, repeats: int) -> None:
+def bench_fit(setting: Setting, width: int, n_samples: int, epochs: int) -> None:
     """Print the comparison for one width."""
+    width, n_samples, epochs = setting.pick(*[(width, n_samples, epochs)] * 2, (4, 64, 1))
     events, y = load_digits_events(n_samples=n_samples, return_X_y=True)
     X = FrameEncoder(n_bins=5).fit_transform(events)
     classifier = make_classifier(width, epochs)
@@ -58,43 +60,28 @@ def bench_fit(width: int, n_samples: int, epochs: int, repeats: int) -> None:
         x = torch.from_numpy(X[:32]).transpose(0, 1).contiguous()
         return model.train()(x).mean(0).sum()
 
-    seconds = interleave(
-        {
-            "ours": lambda: classifier.fit(X, y),
-            "peer": lambda: bare_fit(bare, X, y, classifier.lr, epochs),
+    classifier.fit(X, y)
+    compare(
+        setting,
+        "estimators",
+        f"SMAClassifier.fit, width {width}, {n_samples} samples, {epochs} epochs",
+        ours={
+            "ours": Arm(lambda: classifier.fit(X, y), lambda: one_step(classifier.model_)),
         },
-        repeats,
-    )
-    saved = bytes_saved(lambda: one_step(classifier.model_)), bytes_saved(lambda: one_step(bare))
-    report(
-        bench="estimators",
-        case=f"SMAClassifier.fit width={width} samples={n_samples} epochs={epochs}",
-        peer="bare torch loop",
-        ratio=round(seconds["peer"] / seconds["ours"], 3),
-        cost=round(seconds["ours"] / seconds["peer"], 3),
-        bytes_saved_ratio=round(saved[0] / saved[1], 3),
-        limit_fraction=round(seconds["peer"] / seconds["ours"], 3),
-        ours_s=round(seconds["ours"], 3),
-        peer_s=round(seconds["peer"], 3),
+        peers={
+            "bare torch loop": lambda: Arm(
+                lambda: bare_fit(bare, X, y, classifier.lr, epochs), lambda: one_step(bare)
+            )
+        },
+        pairs=[("ours", "bare torch loop", Target(ratio=0.9))],
+        inputs=[()],
     )
 
 
-def main() -> None:
-    """Run both widths, or one small size."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiny", action="store_true", help="one small size, to see that it runs")
-    tiny = parser.parse_args().tiny
-    torch.set_num_threads(2)
-    for width, n_samples, epochs, repeats in (
-        [(4, 64, 1, 1)]
-        if tiny
-        else [
-            (8, 640, 2, 7),
-            (16, 640, 1, 7),
-        ]
-    ):
-        bench_fit(width, n_samples, epochs, repeats)
-
+CASES = {
+    "width-8": functools.partial(bench_fit, width=8, n_samples=640, epochs=2),
+    "width-16": functools.partial(bench_fit, width=16, n_samples=640, epochs=1),
+}
 
 if __name__ == "__main__":
-    main()
+    run("tests.benchmarks.bench_estimators", __doc__.partition("\n")[0], CASES)

@@ -1,41 +1,86 @@
-"""How to measure: interleaved arms, medians, bytes saved for backward, and the copy bandwidth."""
+"""How to measure: interleaved arms, medians, memory kept for backward, and the machine's rates."""
 
 from __future__ import annotations
 
-import json
-import platform
 import statistics
 import time
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
 
-PACKAGES = ("skspike", "torch", "numpy", "numba", "scikit-learn", "skorch", "spikingjelly")
+Inputs = Sequence[tuple]
+ROUNDS = 3  # at least, whatever they take
 
 
-def interleave(arms: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Run the arms in turn, `repeats` times after a warm-up; return median seconds by name.
+def interleave(
+    arms: dict[str, Callable],
+    inputs: Inputs,
+    place: torch.device,
+    seconds: float,
+    rounds: int = 101,
+) -> dict[str, list[float]]:
+    """Time the arms in turn, each on all sets of inputs; return seconds for one call, by round.
 
     Every other round runs backwards, so that no arm always finds the caches as another left them.
+    Warm-up comes before: two rounds, or one if it takes long. Then as many rounds as fit into
+    `seconds`, at most `rounds`.
     """
     times: dict[str, list[float]] = {name: [] for name in arms}
-    for i in range(repeats + 1):
+    started = time.perf_counter()
+    for i in range(-2, rounds):
+        if i == -1 and time.perf_counter() - started > seconds / 5:
+            continue
+        if i == 0:
+            started = time.perf_counter()
         for name, arm in list(arms.items())[:: 1 if i % 2 else -1]:
-            start = time.perf_counter()
-            arm()
-            if i > 0:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+            spent = _time_calls(arm, inputs, place) / len(inputs)
+            if i >= 0:
+                times[name].append(spent)
+        passed = time.perf_counter() - started
+        if i + 1 >= ROUNDS and passed * (i + 2) / (i + 1) > seconds:
+            break
+    return times
 
 
-def bytes_saved(forward: Callable[[], object]) -> int:
-    """Return the bytes that autograd holds for the backward pass, each storage once."""
+def _time_calls(arm: Callable, inputs: Inputs, place: torch.device) -> float:
+    """Return the seconds of one call on each set of inputs, one after the other."""
+    if place.type == "cuda":
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        begin.record()
+        for arguments in inputs:
+            arm(*arguments)
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) / 1e3
+    start = time.perf_counter()
+    for arguments in inputs:
+        arm(*arguments)
+    return time.perf_counter() - start
+
+
+def ratio(theirs: list[float], ours: list[float]) -> tuple[float, float]:
+    """Return the ratio of the medians, and half the spread of the middle half of the rounds."""
+    value = statistics.median(theirs) / statistics.median(ours)
+    by_round = sorted(a / b for a, b in zip(theirs, ours, strict=True))
+    n = len(by_round)
+    return value, (by_round[3 * n // 4] - by_round[n // 4]) / 2
+
+
+def bytes_saved(forward: Callable[[], object], kept_anyway: Iterable[Tensor] = ()) -> int:
+    """Return the bytes that autograd holds for the backward pass, each storage once.
+
+    `kept_anyway` are tensors that live whether or not there is a backward pass: parameters.
+    """
+    known = {tensor.untyped_storage().data_ptr() for tensor in kept_anyway}
     storages: dict[int, int] = {}
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
+    def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in known:
+            storages[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -44,40 +89,47 @@ def bytes_saved(forward: Callable[[], object]) -> int:
     return sum(storages.values())
 
 
-class Copy:
-    """Copy a large tensor: the yardstick for what the memory of this machine can move."""
-
-    def __init__(self, n_bytes: int = 2**28) -> None:
-        self.source = torch.ones(n_bytes // 4)
-        self.target = torch.ones(n_bytes // 4)
-
-    def bandwidth(self) -> float:
-        """Return bytes read and written per second."""
-        seconds = interleave({"copy": lambda: self.target.copy_(self.source)}, 11)["copy"]
-        return 2 * self.source.numel() * self.source.element_size() / seconds
+def peak_memory(step: Callable[[], object]) -> int:
+    """Return the most bytes of device memory that a step holds beyond what was held before."""
+    step()
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    step()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
 
 
-def report(**fields: object) -> None:
-    """Print one result as a line of JSON, with the device and the versions."""
-    fields |= {"device": device(), "threads": torch.get_num_threads(), "versions": versions()}
-    print(json.dumps(fields), flush=True)
+def copy_bandwidth(place: torch.device, n_bytes: int) -> float:
+    """Return the bytes read and written per second while copying a large tensor."""
+    source, target = torch.rand(2, n_bytes // 4, device=place)
+    times = interleave({"copy": target.copy_}, [(source,)], place, 2.0, 21)["copy"]
+    return 2 * n_bytes / statistics.median(times)
 
 
-def device() -> str:
-    """Return a name for the processor."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next(line.split(":")[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def matrix_rate(place: torch.device, dtype: torch.dtype, n: int) -> float:
+    """Return the operations per second of an n x n matrix product."""
+    a, b = torch.randn(2, n, n, device=place).to(dtype)
+    times = interleave({"product": torch.mm}, [(a, b)], place, 1.0, 21)["product"]
+    return 2 * n**3 / statistics.median(times)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what takes part, of those installed."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def convolution_rate(place: torch.device, dtype: torch.dtype, shape: tuple, kernel: int) -> float:
+    """Return the operations per second of a convolution that keeps `shape`, channels last."""
+    weight = torch.randn(shape[1], shape[1], kernel, kernel, device=place)
+    x, weight = (
+        tensor.to(dtype).to(memory_format=torch.channels_last)
+        for tensor in (torch.randn(shape, device=place), weight)
+    )
+    times = interleave(
+        {"convolution": lambda x: conv2d(x, weight, padding=kernel // 2)}, [(x,)], place, 2.0, 11
+    )["convolution"]
+    return 2 * weight[0].numel() * x.numel() / statistics.median(times)
+
+
+def fill_the_cache(place: torch.device, n_bytes: int) -> int:
+    """Return how many sets of inputs of `n_bytes` it takes to be larger than the L2 by far."""
+    if place.type != "cuda":
+        return 1
+    cache = torch.cuda.get_device_properties(place).L2_cache_size
+    return max(2, min(16, -(-4 * cache // n_bytes)))

@@ -2,26 +2,83 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-HOW = "pip install --no-deps spikingjelly==2.0.0 && pip install loguru"
+from tests.benchmarks.compare import MissingPeer
+
+HOW = {
+    "spikingjelly": "pip install --no-deps spikingjelly==2.0.0 && pip install loguru",
+    "snntorch": "pip install --no-deps snntorch==1.0.0",
+}
 
 
-def spikingjelly_lif() -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return spikingjelly's multi-step LIF layer, started at rest in every call."""
+def spikingjelly() -> Any:
+    """Return spikingjelly's modules, or say how to get them."""
     try:
-        from spikingjelly.activation_based import functional, neuron, surrogate
+        from spikingjelly.activation_based import functional, layer, neuron, surrogate
     except ImportError as error:
-        sys.exit(f"spikingjelly, the peer here, does not import ({error}). {HOW}")
-    layer = neuron.LIFNode(
-        tau=2.0, detach_reset=True, surrogate_function=surrogate.ATan(), step_mode="m"
+        raise _missing("spikingjelly", error) from error
+    return _Namespace(functional=functional, layer=layer, neuron=neuron, surrogate=surrogate)
+
+
+def spikingjelly_neuron() -> nn.Module:
+    """Return spikingjelly's LIF layer for several steps, which starts at rest in every call.
+
+    Its state is float32 whatever the input: in float16 and bfloat16 its fused operators demand that,
+    while the state that it makes by itself has the dtype of the input and takes the slow way.
+    """
+    sj = spikingjelly()
+
+    class Neuron(sj.neuron.LIFNode):
+        def multi_step_forward(self, x: Tensor) -> Tensor:
+            exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+            self.reset()
+            self.v = torch.zeros(x.shape[1:], dtype=exact, device=x.device)
+            return super().multi_step_forward(x)
+
+    return Neuron(tau=2.0, detach_reset=True, surrogate_function=sj.surrogate.ATan(), step_mode="m")
+
+
+def spikingjelly_block(channels: int) -> nn.Module:
+    """Return batch norm, LIF and 2 x 2 max-pooling of spikingjelly's layers."""
+    sj = spikingjelly()
+    return nn.Sequential(
+        sj.layer.BatchNorm2d(channels, step_mode="m"),
+        spikingjelly_neuron(),
+        sj.layer.MaxPool2d(2, 2, step_mode="m"),
     )
 
-    def run(x: torch.Tensor) -> torch.Tensor:
-        functional.reset_net(layer)
-        return layer(x)
+
+def snntorch_lif() -> Callable[[Tensor], Tensor]:
+    """Return snnTorch's Leaky in a loop over time: no decay of the input, reset not detached."""
+    try:
+        import snntorch
+        from snntorch import surrogate
+    except ImportError as error:
+        raise _missing("snntorch", error) from error
+    layer = snntorch.Leaky(
+        beta=0.5, spike_grad=surrogate.atan(2.0), reset_mechanism="zero", reset_delay=False
+    )
+
+    def run(x: Tensor) -> Tensor:
+        v = torch.zeros_like(x[0])
+        spikes = []
+        for x_t in x:
+            s, v = layer(x_t, v)
+            spikes.append(s)
+        return torch.stack(spikes)
 
     return run
+
+
+class _Namespace:
+    def __init__(self, **names: Any) -> None:
+        vars(self).update(names)
+
+
+def _missing(name: str, error: ImportError) -> MissingPeer:
+    return MissingPeer(f"{name} does not import ({error}). {HOW[name]}")
