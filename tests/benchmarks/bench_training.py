@@ -287,7 +287,8 @@ def bench_resnet(setting: Setting, gesture: bool = False) -> None:
     compare(
         setting,
         "training",
-        f"Spiking ResNet-18 training step, {side}x{side}, T={n_steps}, N={n_samples}, width {width}",
+        f"Spiking ResNet-18 training step, {side}x{side}, T={n_steps}, N={n_samples}, "
+        f"width {width}",
         ours={name: ours(name) for name in ("float32", "bfloat16")},
         peers={STEPPED: stepped, LAYERED: layered},
         pairs=[

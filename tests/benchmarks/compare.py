@@ -1,4 +1,4 @@
-"""Ours against others on one piece of work: parity, then time and memory, then one line for each."""
+"""Ours against others on one piece of work: parity, time and memory, one line for each."""
 
 from __future__ import annotations
 

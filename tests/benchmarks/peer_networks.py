@@ -6,6 +6,7 @@ weights are copied by order.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -96,7 +97,7 @@ def sma_vgg8(
         blocks.append(_Pool(layer.MaxPool2d(2, 2, step_mode="m")))
     hidden = [9 * widths[-1], 32 * width, 16 * width]
     head: list[nn.Module] = [layer.AdaptiveAvgPool2d(3, step_mode="m"), nn.Flatten(2)]
-    for n_in, n_out in zip(hidden[:-1], hidden[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(hidden):
         head += [
             layer.Linear(n_in, n_out, step_mode="m"),
             spikingjelly_neuron(),

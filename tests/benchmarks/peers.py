@@ -28,8 +28,8 @@ def spikingjelly() -> Any:
 def spikingjelly_neuron() -> nn.Module:
     """Return spikingjelly's LIF layer for several steps, which starts at rest in every call.
 
-    Its state is float32 whatever the input: in float16 and bfloat16 its fused operators demand that,
-    while the state that it makes by itself has the dtype of the input and takes the slow way.
+    Its state is float32 in float16 and bfloat16 too: its fused operators demand that, while the
+    state that it makes by itself has the dtype of the input and takes the slow way.
     """
     sj = spikingjelly()
 
