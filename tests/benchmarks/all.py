@@ -64,7 +64,7 @@ def save(folder: Path, device: str, benches: list[str], results: list[dict]) -> 
     file = folder / f"{device}.jsonl"
     before = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     kept = [line for line in before if line["bench"] not in benches]
-    measured = [line for line in results if line["ratio"] is not None]
+    measured = [line for line in results if "missing" not in line]
     file.write_text("".join(json.dumps(line) + "\n" for line in [*kept, *measured]))
     note(f"{len(measured)} results in {file}")
 

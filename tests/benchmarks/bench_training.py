@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skspike.kernels import empty_cache, lif
 from skspike.models import create_model
+from skspike.nn import fold_norms
 from tests.benchmarks import loops, peer_networks, peers
 from tests.benchmarks.bench_kernels import MAPS_TRAINING, bandwidth_limit
 from tests.benchmarks.compare import Arm, Limit, Target, compare
@@ -147,6 +148,8 @@ def check_vgg(setting: Setting) -> None:
         ours.train(training), peer.train(training)
         y, y_peer = ours(channels_last(frames)), peer(frames)
         assert_close(y, y_peer, rtol=1e-9, atol=1e-9)
+        if not training:
+            assert_close(fold_norms(ours)(frames), y_peer, rtol=1e-9, atol=1e-9)
         gradients, theirs = (
             torch.autograd.grad(out.square().mean(), model.parameters())
             for out, model in ((y, ours), (y_peer, peer))
@@ -179,10 +182,12 @@ def bench_vgg(setting: Setting, training: bool) -> None:
     place, n_steps = setting.place, len(inputs[0][0])
     width = 2 if setting.tiny else 64
     network = create_model("sma_vgg8_dvs128_gesture", n_steps=n_steps, width=width).to(place)
+    peer_networks.calibrate(network, inputs[0][0][:, :2])
     published = "float16" if setting.device == "cuda" and training else "float32"
 
     def ours(name: str) -> Arm:
-        model = copy.deepcopy(network).to(memory_format=torch.channels_last)
+        model = copy.deepcopy(network) if training else fold_norms(network.eval())
+        model.to(memory_format=torch.channels_last)
         if not training:
             return inference_arm(model, place, name, channels_last)
         adamw = torch.optim.AdamW(model.parameters(), 1e-4, weight_decay=1e-3, fused=True)

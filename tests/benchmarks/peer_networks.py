@@ -16,13 +16,26 @@ from tests.benchmarks.peers import spikingjelly, spikingjelly_neuron
 
 
 def copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Copy parameters by their order; both networks are new, so their buffers are equal."""
-    pairs = zip(source.parameters(), target.parameters(), strict=True)
+    """Copy parameters and buffers by their order."""
     with torch.no_grad():
-        for theirs, ours in pairs:
-            if theirs.shape != ours.shape:
-                raise ValueError(f"parameters do not match: {theirs.shape}, {ours.shape}")
-            ours.copy_(theirs)
+        for kind in ("parameters", "buffers"):
+            pairs = zip(getattr(source, kind)(), getattr(target, kind)(), strict=True)
+            for value, into in pairs:
+                if value.shape != into.shape:
+                    raise ValueError(f"{kind} do not match: {value.shape}, {into.shape}")
+                into.copy_(value)
+
+
+def calibrate(network: nn.Module, x: Tensor) -> None:
+    """Give the batch norms the statistics of a batch: a new network would not fire at all."""
+    norms = [module for module in network.modules() if hasattr(module, "momentum")]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 # --- SMA-VGG8, as its authors build it ---

@@ -34,11 +34,10 @@ def spikingjelly_neuron() -> nn.Module:
     sj = spikingjelly()
 
     class Neuron(sj.neuron.LIFNode):
-        def multi_step_forward(self, x: Tensor) -> Tensor:
-            exact = torch.float64 if x.dtype == torch.float64 else torch.float32
-            self.reset()
-            self.v = torch.zeros(x.shape[1:], dtype=exact, device=x.device)
-            return super().multi_step_forward(x)
+        def materialize_states(self, inputs: tuple, states: tuple, step_mode: str) -> tuple:
+            x = inputs[0]
+            dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+            return (torch.zeros(x.shape[1:], dtype=dtype, device=x.device), *states[1:])
 
     return Neuron(tau=2.0, detach_reset=True, surrogate_function=sj.surrogate.ATan(), step_mode="m")
 
