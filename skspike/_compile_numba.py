@@ -51,21 +51,27 @@ def _used(function: Callable, constants: dict[str, Any]) -> set[str]:
 @functools.cache
 def _compile(template: Callable, used: tuple[tuple[str, Any], ...], types: tuple) -> Callable:
     """Compile one version of a template."""
-    name = f"{template.__qualname__}_{_digest(template, used)}"
-    return _announce_compilation(_njit_cached(_bind(template, dict(used), name)), name)
+    digest = _digest(template, used)
+    function = _bind(template, dict(used), digest)
+    return _announce_compilation(_njit_cached(function), function.__qualname__)
 
 
-def _bind(function: Callable, constants: dict[str, Any], qualname: str) -> FunctionType:
-    """Copy a function with constants in place of the global names that it uses."""
+def _bind(function: Callable, constants: dict[str, Any], digest: str) -> FunctionType:
+    """Copy a function with constants in place of the global names that it uses.
+
+    Every copy, also of a function inside, is named after the version: machine code from the disk
+    cache is linked by name, and one version would call the functions of another.
+    """
     names = {
-        name: numba.njit(**_OPTIONS)(_bind(value, constants, value.__qualname__))
+        name: numba.njit(**_OPTIONS)(_bind(value, constants, digest))
         if isinstance(value, FunctionType)
         else value
         for name, value in constants.items()
         if name in function.__code__.co_names
     }
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
-    copy.__module__, copy.__qualname__ = function.__module__, qualname
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{function.__qualname__}_{digest}"
     return copy
 
 

@@ -205,3 +205,23 @@ def test_without_any_place_for_a_cache_kernels_still_run(folder, tmp_path):
     assert "kernels are not cached on disk" in output
     assert "total 18.0" in output
     assert not compiled_files(tmp_path)
+
+
+def test_functions_inside_are_named_after_the_version():
+    """Cached machine code is linked by name: two versions must not share that of an inner one."""
+    names = set()
+    for constant in (1.0, 2.0):
+        kernel = specialize(_outer, inner=_inner, CONSTANT=constant)
+        names.add(kernel.__wrapped__.py_func.__globals__["inner"].py_func.__qualname__)
+    assert len(names) == 2
+
+
+def _outer(x):
+    return inner(x)
+
+
+def _inner(x):
+    return x + CONSTANT
+
+
+inner = CONSTANT = None  # bound by `specialize`
