@@ -24,8 +24,8 @@ from tests.kernels.parity import (
     run,
 )
 
-PLAIN = Case("number", "atan", 0.0, (True, False), True, torch.float32)
-RICH = Case("by neuron", "sigmoid", None, (False, True), False, torch.float64)
+PLAIN = Case("number", "atan", 0.0, (True, False), "decay_input", (False, torch.float32))
+RICH = Case("by neuron", "sigmoid", None, (False, True), "leak", (False, torch.float64))
 
 by_draw = pytest.mark.parametrize("draw", ["random", "grid"])
 by_kind = pytest.mark.parametrize("case", [PLAIN, RICH], ids=["plain", "rich"])
@@ -90,7 +90,7 @@ def test_alpha(case):
         (1, 7),
         (3, 1),
         (5, 3, 1, 2),
-        (3, 8193),  # one more than a block
+        (3, 32769),  # one more than a block
         (16, 2, 3, 5, 7),
         (1000, 3),
         (
@@ -215,7 +215,7 @@ def test_every_element_of_the_outputs_is_written(shape, case, monkeypatch):
     problem = make_problem(case, shape)
     clean = run(problem, "numba")
     monkeypatch.setattr(
-        _lif_numba, "empty_dense", lambda like: _memory.empty_dense(like).fill_(math.nan)
+        _lif_numba, "empty_dense", lambda *a: _memory.empty_dense(*a).fill_(math.nan)
     )
     poisoned = run(problem, "numba")
     for name, value in clean.items():
