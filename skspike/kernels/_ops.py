@@ -25,7 +25,7 @@ def define(
     """Register ``torch.ops.skspike.<name>`` for every device and return it.
 
     `schema` is torch.library's, from the opening parenthesis on. `setup_context` and `backward` are
-    those of :func:`torch.library.register_autograd`; without them asking for a gradient is an error.
+    those of :func:`torch.library.register_autograd`; without them a gradient is an error.
     """
     full_name = f"skspike::{name}"
     _library.define(
