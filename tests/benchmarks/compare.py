@@ -12,7 +12,7 @@ from tests.benchmarks.measure import Inputs, bytes_saved, interleave, peak_memor
 from tests.benchmarks.report import note, report, significant
 from tests.benchmarks.setting import Setting
 
-SECONDS = {"cpu": 20.0, "cuda": 4.0}  # for all rounds of a case
+SECONDS = {"cpu": 30.0, "cuda": 4.0}  # for all rounds of a case
 
 
 class MissingPeer(Exception):
