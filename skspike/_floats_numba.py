@@ -1,4 +1,7 @@
-"""bfloat16 for compiled templates: numba has no such type, so its bits travel as uint16."""
+"""Numbers in compiled templates: bfloat16, which numba does not know, and sums by vectors.
+
+The bits of a bfloat16 travel as uint16.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,16 @@ def _bits_of_float(typing_context, value):
     return types.uint32(types.float32), generate
 
 
+@intrinsic
+def _add_reordered(typing_context, a, b):
+    """Add two numbers of one type, as a step of a sum whose order the compiler may choose."""
+
+    def generate(context, builder, signature, args):
+        return builder.fadd(*args, flags=("reassoc",))
+
+    return a(a, a), generate
+
+
 def load_bfloat16(bits):
     """Return the float32 of a bfloat16: its upper half."""
     return _float_of_bits(np.uint32(bits) << np.uint32(16))
@@ -43,3 +56,11 @@ def store_bfloat16(value):
 def same(value):
     """Load or store a number in the precision that the kernel computes in."""
     return value
+
+
+def add_reordered(total, value):
+    """Add to a sum of many numbers, in the order that vector instructions like best.
+
+    That order is chosen when the loop is compiled: equal numbers give an equal sum in every run.
+    """
+    return _add_reordered(total, value)

@@ -108,7 +108,7 @@ def scale_mix(
             )
         _check_shape("source", source, (len(scales), s.shape[0], s.shape[2]))
         source = source.long()
-    backend = choose_backend("scale_mix", backend, s, numba=())
+    backend = choose_backend("scale_mix", backend, s)
     if backend == "reference":
         return scale_mix_reference(scales, weight, source)
     return mix_forward(list(scales), weight, source, backend)
@@ -152,7 +152,7 @@ def scale_mean(scales: Sequence[Tensor], *, backend: str = "auto") -> Tensor:
     1.5
     """
     _check_scales("scale_mean", scales)
-    backend = choose_backend("scale_mean", backend, scales[0], numba=())
+    backend = choose_backend("scale_mean", backend, scales[0])
     if backend == "reference":
         return scale_mean_reference(scales)
     return mean_forward(list(scales), backend)

@@ -1,0 +1,380 @@
+"""Mixing scales, compiled for the CPU: each map is read once, and no sum passes through memory.
+
+Two layouts, each with templates of its own. With the map innermost an item of work is one map of
+P pixels, ``u = (step, sample, channel)`` counted through, and its weight a number; with the channel
+innermost it is one (P, C) block of a step and sample, and its weights a row of C.
+
+Every result is computed by one item alone, in a fixed order: the number of threads changes nothing.
+The names in capitals, `real`, `load`, `store` and `add` are compile-time constants.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._compile_numba import specialize
+from .._floats_numba import add_reordered, load_bfloat16, same, store_bfloat16
+from .._threads import parallel_for
+from ._memory import compute_dtype, empty_dense, numpy_dtype, row
+
+# Bound by `specialize`; the values here only tell the linter that the names exist.
+N_SCALES = 1
+HAS_SOURCE = NEEDS_SCALES = NEEDS_WEIGHT = False
+real = load = store = add = None
+
+CHUNK = 4096  # numbers of a map at once: they and their sums stay in the first cache
+GRAIN = 2**19  # numbers read: for less, a second thread costs more than it brings
+
+
+# --- templates: the map innermost ---
+
+
+def _mix(scales, weight, source, out, n_samples, n_channels, start, stop):
+    """Write the maps start..stop of `out`; arrays are (T N C, P)."""
+    n_pixels = out.shape[1]
+    total = np.empty(CHUNK, real)
+    for u in range(start, stop):
+        t, rest = divmod(u, n_samples * n_channels)
+        for first in range(0, n_pixels, CHUNK):
+            n = min(CHUNK, n_pixels - first)
+            for i in range(N_SCALES):
+                r = u
+                if HAS_SOURCE:
+                    r = source[i, t, rest % n_channels] * n_samples * n_channels + rest
+                w = weight[i, r]
+                s = scales[i][r, first : first + n]
+                if i == 0:
+                    for j in range(n):
+                        total[j] = w * load(s[j])
+                else:
+                    for j in range(n):
+                        total[j] += w * load(s[j])
+            y = out[u, first : first + n]
+            for j in range(n):
+                y[j] = store(total[j])
+
+
+def _mix_backward(
+    scales,
+    weight,
+    order,
+    begin,
+    dout,
+    dscales,
+    dweight,
+    n_samples,
+    n_channels,
+    start,
+    stop,
+):
+    """Write the gradients of the maps start..stop of every scale, and of their weights.
+
+    ``order[i, begin[i, t, c] : begin[i, t + 1, c], c]`` are the steps that read step t.
+    """
+    n_pixels = dout.shape[1]
+    g = np.empty(CHUNK, real)
+    for u in range(start, stop):
+        t, rest = divmod(u, n_samples * n_channels)
+        c = rest % n_channels
+        for first in range(0, n_pixels, CHUNK):
+            n = min(CHUNK, n_pixels - first)
+            for i in range(N_SCALES):
+                if HAS_SOURCE:
+                    first_reader, end = begin[i, t, c], begin[i, t + 1, c]
+                    if first_reader == end:
+                        g[:n] = 0
+                    for k in range(first_reader, end):
+                        d = dout[order[i, k, c] * n_samples * n_channels + rest, first : first + n]
+                        if k == first_reader:
+                            for j in range(n):
+                                g[j] = load(d[j])
+                        else:
+                            for j in range(n):
+                                g[j] += load(d[j])
+                elif i == 0:
+                    d = dout[u, first : first + n]
+                    for j in range(n):
+                        g[j] = load(d[j])
+                if NEEDS_SCALES:
+                    w = weight[i, u]
+                    ds = dscales[i][u, first : first + n]
+                    for j in range(n):
+                        ds[j] = store(w * g[j])
+                if NEEDS_WEIGHT:
+                    s = scales[i][u, first : first + n]
+                    total = real(0)
+                    for j in range(n):
+                        total = add(total, g[j] * load(s[j]))
+                    dweight[i, u] = total if first == 0 else dweight[i, u] + total
+        if NEEDS_WEIGHT and n_pixels == 0:
+            dweight[:, u] = 0
+
+
+def _mean(scales, out, start, stop):
+    """Write the means of the maps start..stop."""
+    n_pixels = scales[0].shape[1]
+    for u in range(start, stop):
+        total = real(0)
+        for i in range(N_SCALES):
+            s = scales[i][u]
+            of_scale = real(0)
+            for j in range(n_pixels):
+                of_scale = add(of_scale, load(s[j]))
+            total += of_scale
+        out[u] = store(total / real(n_pixels))
+
+
+# --- templates: the channel innermost ---
+
+
+def _mix_rows(scales, weight, source, out, n_samples, start, stop):
+    """Write the blocks start..stop of `out`; arrays are (T N, P, C)."""
+    _, n_pixels, n_channels = out.shape
+    at_once = max(1, CHUNK // n_channels)
+    total = np.empty((at_once, n_channels), real)
+    for u in range(start, stop):
+        t, b = divmod(u, n_samples)
+        for first in range(0, n_pixels, at_once):
+            n = min(at_once, n_pixels - first)
+            total[:n] = 0
+            for i in range(N_SCALES):
+                lowest, highest = t, t
+                if HAS_SOURCE:
+                    lowest, highest = source[i, t].min(), source[i, t].max()
+                for step in range(lowest, highest + 1):
+                    s = scales[i][step * n_samples + b]
+                    w = weight[i, step * n_samples + b]
+                    for j in range(n):
+                        s_j = s[first + j]
+                        total_j = total[j]
+                        if lowest == highest:
+                            for c in range(n_channels):
+                                total_j[c] += w[c] * load(s_j[c])
+                        else:
+                            steps = source[i, t]
+                            for c in range(n_channels):
+                                value = w[c] * load(s_j[c])
+                                total_j[c] += value if steps[c] == step else real(0)
+            for j in range(n):
+                total_j = total[j]
+                y_j = out[u, first + j]
+                for c in range(n_channels):
+                    y_j[c] = store(total_j[c])
+
+
+def _mix_rows_backward(
+    scales, weight, source, reads, dout, dscales, dweight, n_samples, start, stop
+):
+    """Write the gradients of the blocks start..stop of every scale, and of their weights.
+
+    ``reads[i, t, r]`` says how many channels of step r read step t.
+    """
+    _, n_pixels, n_channels = dout.shape
+    at_once = max(1, CHUNK // n_channels)
+    g = np.empty((at_once, n_channels), real)
+    for u in range(start, stop):
+        t, b = divmod(u, n_samples)
+        if NEEDS_WEIGHT:
+            dweight[:, u] = 0
+        for first in range(0, n_pixels, at_once):
+            n = min(at_once, n_pixels - first)
+            for i in range(N_SCALES):
+                if HAS_SOURCE or i == 0:
+                    g[:n] = 0
+                    for r in range(reads.shape[1] if HAS_SOURCE else 1):
+                        n_readers = reads[i, t, r] if HAS_SOURCE else n_channels
+                        if n_readers == 0:
+                            continue
+                        d = dout[r * n_samples + b if HAS_SOURCE else u]
+                        for j in range(n):
+                            d_j = d[first + j]
+                            g_j = g[j]
+                            if n_readers == n_channels:
+                                for c in range(n_channels):
+                                    g_j[c] += load(d_j[c])
+                            else:
+                                steps = source[i, r]
+                                for c in range(n_channels):
+                                    g_j[c] += load(d_j[c]) if steps[c] == t else real(0)
+                w = weight[i, u]
+                for j in range(n):
+                    g_j = g[j]
+                    if NEEDS_SCALES:
+                        ds_j = dscales[i][u, first + j]
+                        for c in range(n_channels):
+                            ds_j[c] = store(w[c] * g_j[c])
+                    if NEEDS_WEIGHT:
+                        dw = dweight[i, u]
+                        s_j = scales[i][u, first + j]
+                        for c in range(n_channels):
+                            dw[c] += g_j[c] * load(s_j[c])
+
+
+def _mean_rows(scales, out, start, stop):
+    """Write the means of the blocks start..stop."""
+    _, n_pixels, n_channels = scales[0].shape
+    total = np.empty(n_channels, real)
+    for u in range(start, stop):
+        total[:] = 0
+        for i in range(N_SCALES):
+            s = scales[i][u]
+            for j in range(n_pixels):
+                s_j = s[j]
+                for c in range(n_channels):
+                    total[c] += load(s_j[c])
+        for c in range(n_channels):
+            out[u, c] = store(total[c] / real(n_pixels))
+
+
+# --- launchers ---
+
+
+def mix(scales: Sequence[Tensor], weight: Tensor, source: Tensor | None) -> Tensor:
+    """Return the attended sum of the scales."""
+    by_map = scales[0].is_contiguous()
+    out = empty_dense(scales[0])
+    kernel = _kernel(
+        _mix if by_map else _mix_rows, scales[0].dtype, len(scales), HAS_SOURCE=source is not None
+    )
+    arrays = _maps(scales, by_map), _weights(weight, by_map), _steps(source, scales[0])
+    _run(kernel, scales, *arrays, *_maps([out], by_map), *_sizes(out, by_map))
+    return out
+
+
+def mix_backward(
+    scales: Sequence[Tensor],
+    weight: Tensor,
+    source: Tensor | None,
+    dout: Tensor,
+    needs_scales: bool,
+    needs_weight: bool,
+) -> tuple[list[Tensor], Tensor]:
+    """Return the gradients to the scales and to the weight; empty where none is needed."""
+    by_map = dout.is_contiguous()
+    dscales = [empty_dense(s) if needs_scales else s.new_empty(0) for s in scales]
+    dweight = torch.empty_like(weight) if needs_weight else weight.new_empty(0)
+    kernel = _kernel(
+        _mix_backward if by_map else _mix_rows_backward,
+        dout.dtype,
+        len(scales),
+        HAS_SOURCE=source is not None,
+        NEEDS_SCALES=needs_scales,
+        NEEDS_WEIGHT=needs_weight,
+    )
+    steps = _steps(source, dout)
+    readers = _readers(steps) if by_map else (steps, _reads(steps))
+    _run(
+        kernel,
+        scales,
+        _maps(scales, by_map),
+        _weights(weight, by_map),
+        *readers,
+        *_maps([dout], by_map),
+        # what is not needed is not written: anything of the type will do
+        _maps(dscales if needs_scales else scales, by_map),
+        _weights(dweight if needs_weight else weight, by_map),
+        *_sizes(dout, by_map),
+    )
+    return dscales, dweight
+
+
+def mean(scales: Sequence[Tensor]) -> Tensor:
+    """Return the mean over the map of the sum of the scales."""
+    by_map = scales[0].is_contiguous()
+    out = scales[0].new_empty(scales[0].shape[:3])
+    kernel = _kernel(_mean if by_map else _mean_rows, out.dtype, len(scales))
+    means = row(out) if by_map else row(out).reshape(-1, out.shape[2])
+    _run(kernel, scales, _maps(scales, by_map), means)
+    return out
+
+
+def _maps(scales: Sequence[Tensor], by_map: bool) -> tuple[np.ndarray, ...]:
+    """View scales in memory order as (T N C, P), or (T N, P, C) with the channel innermost."""
+    n_steps, n_samples, n_channels = scales[0].shape[:3]
+    n_pixels = scales[0].shape[3:].numel()
+    if by_map:
+        shape: tuple[int, ...] = (n_steps * n_samples * n_channels, n_pixels)
+    else:
+        shape = (n_steps * n_samples, n_pixels, n_channels)
+    return tuple(row(s).reshape(shape) for s in scales)
+
+
+def _weights(weight: Tensor, by_map: bool) -> np.ndarray:
+    """View weights as (n, T N C), or (n, T N, C) with the channel innermost."""
+    n, n_steps, n_samples, n_channels = weight.shape
+    items = n_steps * n_samples
+    return row(weight).reshape((n, items * n_channels) if by_map else (n, items, n_channels))
+
+
+def _sizes(x: Tensor, by_map: bool) -> tuple[int, ...]:
+    """Return the axes behind the step that an item of work counts through."""
+    return tuple(x.shape[1:3]) if by_map else (x.shape[1],)
+
+
+def _steps(source: Tensor | None, x: Tensor) -> np.ndarray:
+    """View source steps (n, T, C) as an array, an empty one for None."""
+    if source is None:
+        return np.empty((0, 0, 0), np.int32)
+    steps = source.numpy()
+    if steps.size and not 0 <= steps.min() <= steps.max() < len(x):
+        raise IndexError(
+            f"The 'source' parameter of scale_mix must hold steps in the range [0, {len(x)}). "
+            f"Got {steps.min()} to {steps.max()} instead."
+        )
+    return steps.astype(np.int32)
+
+
+def _readers(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each scale and channel the steps in the order of what they read.
+
+    And where the readers of a step begin among them: (n, T + 1, C).
+    """
+    n, n_steps, n_channels = steps.shape
+    counts = np.zeros((n, n_steps + 1, n_channels), np.int64)
+    scale, channel = np.arange(n)[:, None, None], np.arange(n_channels)
+    np.add.at(counts, (scale, steps + 1, channel), 1)
+    return np.argsort(steps, axis=1, kind="stable"), counts.cumsum(1)
+
+
+def _reads(steps: np.ndarray) -> np.ndarray:
+    """Return how many channels of step r read step t, (n, t, r)."""
+    n, n_steps, _ = steps.shape
+    reads = np.zeros((n, n_steps, n_steps), np.int64)
+    np.add.at(reads, (np.arange(n)[:, None, None], steps, np.arange(n_steps)[:, None]), 1)
+    return reads
+
+
+@functools.lru_cache(maxsize=1024)
+def _kernel(template: Callable, dtype: torch.dtype, n_scales: int, **constants: bool) -> Callable:
+    """Return a compiled template; each takes those constants that it names."""
+    compact = dtype == torch.bfloat16
+    return specialize(
+        template,
+        real=numpy_dtype(compute_dtype(dtype)).type,
+        load=load_bfloat16 if compact else same,
+        store=store_bfloat16 if compact else same,
+        N_SCALES=n_scales,
+        CHUNK=CHUNK,
+        add=add_reordered,
+        **constants,
+    )
+
+
+def _run(kernel: Callable, scales: Sequence[Tensor], *args: object) -> None:
+    """Run a kernel over all items of work with as many threads as torch uses."""
+    n_steps, n_samples, n_channels = scales[0].shape[:3]
+    n_items = n_steps * n_samples * (n_channels if scales[0].is_contiguous() else 1)
+    if n_items == 0:
+        return
+
+    def body(start: int, stop: int) -> None:
+        kernel(*args, start, stop)
+
+    n_read = len(scales) * scales[0].numel()
+    grain = max(1, GRAIN * n_items // max(1, n_read))
+    parallel_for(body, n_items, grain=grain, n_threads=torch.get_num_threads())
