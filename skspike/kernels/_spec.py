@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 CHARGES = ("integrate", "decay_input", "leak", "decay")
 
@@ -50,4 +50,4 @@ class NeuronSpec:
 
     def args(self) -> tuple:
         """Return the fields in the order of :data:`SPEC_SCHEMA`."""
-        return astuple(self)
+        return tuple(vars(self).values())
