@@ -6,6 +6,7 @@ Run ``python -m tests.benchmarks.bench_blocks [--device cuda] [--tiny]`` on an i
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from skspike import kernels
 from tests.benchmarks import peers
 from tests.benchmarks.bench_kernels import bandwidth_limit
 from tests.benchmarks.compare import Arm, Target, compare
-from tests.benchmarks.measure import fill_the_cache
+from tests.benchmarks.measure import channels_last, fill_the_cache
 from tests.benchmarks.setting import Setting, run
 
 # Maps that have to move, of the size of the input. A batch norm must see all of its input before it
@@ -26,7 +27,9 @@ from tests.benchmarks.setting import Setting, run
 MAPS_BLOCK = 2 + 1 / 4 + 2 * (1 + 1 / 4) + 1
 MAPS_BLOCK_FORWARD = 1 + 1 / 4
 N_SCALES = 4
-MAPS_MIX = (N_SCALES + 1) + (1 + N_SCALES + N_SCALES)  # read S, write M; read dM and S, write dS
+# The descriptor reads all scales; the sum reads them again, as its weights follow from the
+# descriptor, and writes a map. Backward: read its gradient and the scales, write theirs.
+MAPS_MIX = N_SCALES + (N_SCALES + 1) + (1 + N_SCALES + N_SCALES)
 
 PRIMARY = {"cpu": Target(4.0, memory=0.5), "cuda": Target(1.8, memory=0.5)}
 
@@ -77,11 +80,12 @@ def check_block(setting: Setting, ours: nn.Module, peer: nn.Module) -> None:
     """Compare a training and an evaluation pass in float64, to the last spike."""
     place = setting.place
     channels = ours.norm.num_features
-    x = torch.randn(4, 2, channels, 7, 6, dtype=torch.float64, device=place, requires_grad=True)
+    x = torch.randn(4, 2, channels, 7, 6, dtype=torch.float64, device=place)
     ds = torch.randn(4, 2, channels, 3, 3, dtype=torch.float64, device=place)
     ours.double(), peer.double()
-    for training in (True, False):
+    for training, lay_out in itertools.product((True, False), (torch.clone, channels_last)):
         ours.train(training), peer.train(training)
+        x = lay_out(x.detach()).requires_grad_()
         assert_close(ours(x), peer(x), rtol=0, atol=0)
         assert_close(train_block(ours, x, ds), train_block(peer, x, ds))
         for mine, its in zip(ours.buffers(), peer.buffers(), strict=True):
@@ -92,7 +96,7 @@ def check_block(setting: Setting, ours: nn.Module, peer: nn.Module) -> None:
 def bench_block(
     setting: Setting,
     *,
-    channels_last: bool = False,
+    last: bool = False,
     dtype: torch.dtype = torch.float32,
     training: bool = True,
 ) -> None:
@@ -104,9 +108,7 @@ def bench_block(
 
     def draw(size: tuple) -> Tensor:
         x = torch.randn(size, device=place).to(dtype)
-        if not channels_last:
-            return x
-        return x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, size[:2])
+        return channels_last(x) if last else x
 
     n_sets = fill_the_cache(place, round(MAPS_BLOCK * n_bytes))
     inputs = [(draw(shape).requires_grad_(training), draw(pooled)) for _ in range(n_sets)]
@@ -126,9 +128,9 @@ def bench_block(
         return arm(peer.train(training))
 
     name = str(dtype).removeprefix("torch.")
-    layout = ", channels last" if channels_last else ""
+    layout = ", channels last" if last else ""
     passes = "forward+backward" if training else "forward only"
-    primary = training and not channels_last and dtype == torch.float32
+    primary = training and not last and dtype == torch.float32
     ours = arm(block)
     compare(
         setting,
@@ -146,33 +148,39 @@ def bench_block(
     )
 
 
-def mix_by_products(scales: list[Tensor], weight: Tensor) -> Tensor:
-    """Weigh and add the scales by torch's own operators."""
+def mix_fused(scales: list[Tensor], weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the descriptor and the weighted sum of the scales by one kernel each."""
+    return kernels.scale_mean(scales), kernels.scale_mix(scales, weight)
+
+
+def mix_by_torch(scales: list[Tensor], weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same by torch's own operators."""
     products = (w[..., None, None] * s for w, s in zip(weight, scales, strict=True))
-    return functools.reduce(operator.add, products)
+    descriptor = functools.reduce(operator.add, scales).mean((-2, -1))
+    return descriptor, functools.reduce(operator.add, products)
 
 
 def bench_mix(setting: Setting) -> None:
-    """Compare SMA's weighted sum of its scales, in the second block of SMA-VGG8."""
+    """Compare what SMA does with its scales in the second block of SMA-VGG8."""
     shape = setting.pick((10, 16, 128, 17, 17), (16, 16, 128, 64, 64), (2, 2, 3, 5, 5))
     place = setting.place
 
     def draw(dtype: torch.dtype, shape: tuple) -> tuple:
+        options = {"device": place, "dtype": dtype}
         scales = [
             (torch.rand(shape, device=place) < 0.2).to(dtype).requires_grad_()
             for _ in range(N_SCALES)
         ]
-        weight = torch.randn(N_SCALES, *shape[:3], device=place, dtype=dtype).softmax(0)
-        dy = torch.randn(shape, device=place, dtype=dtype)
-        return scales, weight.requires_grad_(), dy
+        weight = torch.randn(N_SCALES, *shape[:3], **options).softmax(0).requires_grad_()
+        return scales, weight, (torch.randn(shape[:3], **options), torch.randn(shape, **options))
 
     def arm(mix: Callable) -> Arm:
-        def step(scales: list[Tensor], weight: Tensor, dy: Tensor) -> tuple[Tensor, ...]:
-            return torch.autograd.grad(mix(scales, weight), (*scales, weight), dy)
+        def step(scales: list[Tensor], weight: Tensor, gradients: tuple) -> tuple[Tensor, ...]:
+            return torch.autograd.grad(mix(scales, weight), (*scales, weight), gradients)
 
-        return Arm(step, lambda scales, weight, dy: mix(scales, weight))
+        return Arm(step, lambda scales, weight, gradients: mix(scales, weight))
 
-    ours, peer = arm(kernels.scale_mix), arm(mix_by_products)
+    ours, peer = arm(mix_fused), arm(mix_by_torch)
     small = draw(torch.float64, (3, 2, 4, 5, 3))
     assert_close(ours.forward(*small), peer.forward(*small))
     assert_close(ours.step(*small), peer.step(*small))
@@ -181,7 +189,7 @@ def bench_mix(setting: Setting) -> None:
     compare(
         setting,
         "blocks",
-        f"SMA's weighted sum of {N_SCALES} scales forward+backward, "
+        f"SMA's descriptor and weighted sum of {N_SCALES} scales forward+backward, "
         f"{'x'.join(map(str, shape))}, float32",
         ours={"ours": ours},
         peers={"torch": lambda: peer},
@@ -193,8 +201,8 @@ def bench_mix(setting: Setting) -> None:
 
 CASES = {
     "block": bench_block,
-    "block-channels-last": functools.partial(bench_block, channels_last=True),
-    "block-bfloat16": functools.partial(bench_block, channels_last=True, dtype=torch.bfloat16),
+    "block-channels-last": functools.partial(bench_block, last=True),
+    "block-bfloat16": functools.partial(bench_block, last=True, dtype=torch.bfloat16),
     "block-inference": functools.partial(bench_block, training=False),
     "mix": bench_mix,
 }

@@ -22,7 +22,7 @@ from skspike.nn import fold_norms
 from tests.benchmarks import loops, peer_networks, peers
 from tests.benchmarks.bench_kernels import MAPS_TRAINING, bandwidth_limit
 from tests.benchmarks.compare import Arm, Limit, Target, compare
-from tests.benchmarks.measure import convolution_rate, matrix_rate
+from tests.benchmarks.measure import channels_last, convolution_rate, matrix_rate
 from tests.benchmarks.setting import Setting, run
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -38,12 +38,6 @@ NEURONS = {"cpu": Target(10.0), "cuda": Target(40.0)}
 
 
 # --- what a network does in a step ---
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Lay (T, N, C, H, W) out with the channels innermost."""
-    merged = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    return merged.unflatten(0, x.shape[:2])
 
 
 def precision(place: torch.device, name: str) -> contextlib.AbstractContextManager:

@@ -133,3 +133,9 @@ def fill_the_cache(place: torch.device, n_bytes: int) -> int:
         return 1
     cache = torch.cuda.get_device_properties(place).L2_cache_size
     return max(2, min(16, -(-4 * cache // n_bytes)))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Lay (T, N, C, H, W) out with the channels innermost."""
+    merged = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    return merged.unflatten(0, x.shape[:2])
