@@ -125,6 +125,7 @@ def bench_block(
         peer = peers.spikingjelly_block(channels).to(place)
         copy_state(block, peer)
         check_block(setting, block, peer)
+        block.train(training)
         return arm(peer.train(training))
 
     name = str(dtype).removeprefix("torch.")
