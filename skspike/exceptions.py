@@ -1,6 +1,6 @@
 """Exceptions and warnings of skspike: each carries one sentence saying what, where and got what."""
 
-__all__ = ["BackendError", "EventFormatError", "EventLossWarning"]
+__all__ = ["BackendError", "EventFormatError", "EventLossWarning", "ProcessLostError"]
 
 
 class BackendError(RuntimeError):
@@ -13,3 +13,7 @@ class EventFormatError(ValueError):
 
 class EventLossWarning(UserWarning):
     """Some events of a recording do not appear in the output; the message says how many and why."""
+
+
+class ProcessLostError(RuntimeError):
+    """Another process, with which this one shares its work, has ended or no longer answers."""

@@ -60,6 +60,10 @@ def test_planted_faults_are_found():
 @pytest.mark.parametrize("name", exceptions.__all__)
 def test_our_errors_are_caught_by_a_builtin_name(name):
     error = getattr(exceptions, name)
-    bases = {"BackendError": RuntimeError, "EventFormatError": ValueError}
+    bases = {
+        "BackendError": RuntimeError,
+        "EventFormatError": ValueError,
+        "ProcessLostError": RuntimeError,
+    }
     assert issubclass(error, bases.get(name, UserWarning))
     assert str(error("one sentence.")) == "one sentence."

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .._validation import check_number
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, MaxPool2d, fire, make_neuron
 from ._registry import register
 
@@ -105,7 +104,7 @@ class SpikingResNet(nn.Module):
         Number of input channels. 3 is published: polarities got a third channel of zeros.
     width : int, default=64
         Channels of the first layer; all others scale with it. 64 is published.
-    decay : float in [0, 1), default=0.2
+    decay : float in [0, 1], default=0.2
         What is left of a potential after one step.
     threshold : float, default=0.3
         Potential from which on a neuron fires.
@@ -113,7 +112,7 @@ class SpikingResNet(nn.Module):
         Surrogate derivative.
     alpha : float, default=None
         Sharpness of the surrogate; None takes 1 for the rectangle, as published.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the neurons.
 
     Raises
@@ -155,7 +154,6 @@ class SpikingResNet(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        check_number("SpikingResNet", "decay", decay, 0, 1, closed="left")
         if depth not in STAGES:
             raise ValueError(
                 f"The 'depth' parameter of SpikingResNet must be one of {sorted(STAGES)}. "
@@ -165,9 +163,8 @@ class SpikingResNet(nn.Module):
         def lif() -> nn.Module:
             return make_neuron(
                 "lif",
-                tau=1 / (1 - decay),
+                decay=decay,
                 threshold=threshold,
-                decay_input=False,
                 detach_reset=False,
                 surrogate=surrogate,
                 alpha=alpha,

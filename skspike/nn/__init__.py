@@ -5,6 +5,7 @@ from ._fire import fire
 from ._inference import fold_norms
 from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
+from ._time_parallel import TimeParallel
 
 __all__ = [
     "IF",
@@ -19,6 +20,7 @@ __all__ = [
     "MaxPool2d",
     "ParametricLIF",
     "SMALite",
+    "TimeParallel",
     "attention_zoneout",
     "fire",
     "fold_norms",

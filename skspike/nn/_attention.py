@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._validation import check_choice, check_number
 from ._neurons import NEURONS, make_neuron
 from ._steps import BatchNorm2d, Conv2d
+from ._time import TimeGroup, all_steps, before_own, count_steps, current, hand_on, own_steps
 
 
 def attention_zoneout(
@@ -81,11 +82,13 @@ def attention_zoneout(
     [0.0, 0.0, 2.0]
     """
     check_choice("attention_zoneout", "version", version, ("tensor", "loop"))
-    check_number("attention_zoneout", "n_steps", n_steps, 0, x.shape[0], integer=True)
+    check_number("attention_zoneout", "n_steps", n_steps, 0, len(time_weight), integer=True)
     check_number("attention_zoneout", "n_channels", n_channels, 0, x.shape[2], integer=True)
     if not training or n_steps == 0 or n_channels == 0:
         return x
     steps, channels = zoneout_indices(time_weight, channel_weight, n_steps, n_channels)
+    if (group := current()) is not None:
+        return _zoneout_across(group, x, steps, channels, version)
     if version == "tensor":
         return _Replace.apply(x, steps, channels)
     y = x.clone()
@@ -116,6 +119,27 @@ class _Replace(torch.autograd.Function):
         every = torch.arange(dy.shape[1], device=dy.device)[:, None, None]
         dx.index_put_((before, every, channels), dy[here, every, channels], accumulate=True)
         return dx, None, None
+
+
+def _zoneout_across(
+    group: TimeGroup, x: Tensor, steps: Tensor, channels: Tensor, version: str
+) -> Tensor:
+    """Replace in one chunk of steps; the step before the first is the process before's last."""
+    order = steps.tolist()
+    first = max(group.start, 1)  # the first step of all stays
+    own = [t - group.start + 1 for t in order if first <= t < group.stop]
+    if version == "tensor":
+        x = hand_on(group, x, x[-1])
+    before = before_own(group, x.shape[1:], x.dtype, x.device)
+    x = torch.cat([before[None], x])
+    if version == "tensor":
+        return _Replace.apply(x, steps.new_tensor(own), channels)[1:]
+    y = x.clone()
+    for t in own:
+        y[t, :, channels] = y[t - 1, :, channels]
+    # The next process reads the last step as it is when its first step's turn comes
+    replaced = group.stop in order and group.stop - 1 in order[: order.index(group.stop)]
+    return hand_on(group, y[1:], y[-1] if replaced else x[-1])
 
 
 def zoneout_indices(
@@ -182,7 +206,7 @@ class SMA(nn.Module):
         Surrogate derivative of the neurons.
     alpha : float, default=None
         Sharpness of the surrogate.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the neurons.
 
     Raises
@@ -270,7 +294,7 @@ class SMA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the attended sum of the scales, of the shape of `x`."""
-        if x.shape[0] != self.n_steps:
+        if count_steps(x) != self.n_steps:
             raise ValueError(
                 f"Input of {type(self).__name__} must have {self.n_steps} steps, to which its "
                 f"time attention is tied. Got shape {tuple(x.shape)} instead."
@@ -283,13 +307,13 @@ class SMA(nn.Module):
     def _attend(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return time weights (n, T, N) and channel weights (n, T, N, C) of the n scales."""
         # The spatial mean of the sum, as a sum of means: (T, N, C)
-        descriptor = functools.reduce(torch.add, (s.mean((-2, -1)) for s in scales))
+        descriptor = all_steps(functools.reduce(torch.add, (s.mean((-2, -1)) for s in scales)))
         time_weights = self.time_attention(descriptor.mean(-1).t())  # (n, N, T)
         return time_weights.transpose(1, 2), self._channel_weights(descriptor)
 
     def _weigh(self, s: Tensor, time_weight: Tensor, channel_weight: Tensor) -> Tensor:
         """Return the attended map of one scale, regularised in training."""
-        m = s * (time_weight[..., None] * channel_weight)[..., None, None]
+        m = s * own_steps(time_weight[..., None] * channel_weight)[..., None, None]
         return attention_zoneout(
             m,
             time_weight,

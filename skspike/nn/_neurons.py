@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
 from ..kernels import adaptive_lif, lif
+from ._time import run_through_time
 
 
 class LIF(nn.Module):
@@ -89,7 +91,7 @@ class LIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the spikes (n_steps, ...) that the current `x` of the same shape evokes."""
-        return lif(x, **self.settings())[0]
+        return run_through_time(partial(lif, **self.settings()), x, self.v_reset or 0.0)
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of :func:`skspike.kernels.lif` that this layer stands for."""
@@ -328,9 +330,10 @@ class AdaptiveLIF(LIF):
         with torch.no_grad():  # in place, as published: the gradient passes at the limits too
             self.rho.clamp_(*self.rho_range)
         adaptation_decay = torch.exp(-1 / self.rho).reshape(-1, *(1 for _ in x.shape[3:]))
-        return adaptive_lif(
-            x, beta=self.beta, adaptation_decay=adaptation_decay, **self.settings()
-        )[0]
+        run = partial(
+            adaptive_lif, beta=self.beta, adaptation_decay=adaptation_decay, **self.settings()
+        )
+        return run_through_time(run, x, self.v_reset or 0.0, 0.0)
 
     def extra_repr(self) -> str:
         """Show the settings in the module's repr."""

@@ -12,12 +12,42 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_number
+from ._time import batch_statistics, current, first_of_all
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 def merge_steps(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a layer for (n_samples, ...) to (n_steps, n_samples, ...)."""
     y = layer(x.flatten(0, 1))
     return y.unflatten(0, x.shape[:2])
+
+
+def normalize(norm: BatchNorm, layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a batch norm, with the statistics of all processes that share the steps."""
+    group = current()
+    if group is None or not (norm.training or norm.running_mean is None):
+        return merge_steps(layer, x)
+    mean, var = batch_statistics(group, x)
+    if norm.training:
+        n = group.n_steps * x[0].numel() // x.shape[2]
+        track(norm, mean.detach(), var.detach() * n / (n - 1))
+    scale = (var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight
+    shift = -mean * scale if norm.bias is None else norm.bias - mean * scale
+    by_channel = (-1, *(1 for _ in x.shape[3:]))
+    y = x.to(scale.dtype) * scale.view(by_channel) + shift.view(by_channel)
+    return y.to(x.dtype)
+
+
+def track(norm: BatchNorm, mean: Tensor, var: Tensor) -> None:
+    """Move the running statistics of a batch norm, as torch does."""
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked.add_(1)
+    share = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.mul_(1 - share).add_(mean, alpha=share)
+    norm.running_var.mul_(1 - share).add_(var, alpha=share)
 
 
 class Conv2d(nn.Conv2d):
@@ -33,7 +63,7 @@ class BatchNorm1d(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise every channel."""
-        return merge_steps(super().forward, x)
+        return normalize(self, super().forward, x)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -41,7 +71,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise every channel."""
-        return merge_steps(super().forward, x)
+        return normalize(self, super().forward, x)
 
 
 class MaxPool2d(nn.MaxPool2d):
@@ -96,7 +126,7 @@ class Dropout(nn.Module):
         """Drop the same elements of a sample in every step."""
         if not self.training or self.p == 0:
             return x
-        return x * nn.functional.dropout(torch.ones_like(x[0]), self.p)
+        return x * first_of_all(nn.functional.dropout(torch.ones_like(x[0]), self.p))
 
     def extra_repr(self) -> str:
         """Show the probability in the module's repr."""
