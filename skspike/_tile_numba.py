@@ -1,0 +1,133 @@
+"""Small matrix products held in vector registers: what compiled templates build upon.
+
+Numba vectorises loops, but does not keep a block of results in registers while it adds up a
+product; with that, a matrix product runs at the speed of the processor's multipliers.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+@functools.cache
+def vector_bytes() -> int:
+    """Return the width of a vector register of this machine."""
+    features = llvmlite.binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
+
+
+def n_lanes(dtype: np.dtype) -> int:
+    """Return how many numbers fill a vector register."""
+    return vector_bytes() // dtype.itemsize
+
+
+def n_rows(dtype: np.dtype) -> int:
+    """Return the rows of a tile, whose results fill half of the vector registers (or fewer)."""
+    return min(n_lanes(dtype), 8 if vector_bytes() == 64 else 4)
+
+
+@functools.cache
+def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False) -> Callable:
+    r"""Return a function for templates that multiplies a few rows of one matrix by another.
+
+    ``tile(a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, n, add)`` computes
+    :math:`c_{rl} = \sum_{k < n} a_{rk} b_{kl}`, added to what `c` holds if `add`, for
+    ``n_rows(dtype)`` rows r and ``n_lanes(dtype)`` lanes l. `a`, `b`, `c` are flat arrays that hold
+    the matrices from the offsets `_at` on, and `_step` is from one k (in `c`: one r) to the next.
+    The lanes are neighbours in memory; complex matrices hold so many real parts, then as many
+    imaginary parts. So does `a` with its rows, or if `by_row` with its k, a multiple of those being
+    `a_step` apart.
+
+    `kind` is ``"real"``, ``"complex"``, or ``"conjugate"`` for the conjugate of `b`.
+    """
+    lanes, rows = n_lanes(dtype), n_rows(dtype)
+    parts = 1 if kind == "real" else 2
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, n, add = values
+        a, b, c = (
+            context.make_array(signature.args[i])(context, builder, values[i]).data
+            for i in (0, 3, 6)
+        )
+        number = context.get_value_type(signature.args[0].dtype)
+        vector = ir.VectorType(number, lanes)
+        multiply_add = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(vector, [vector] * 3),
+            f"llvm.fmuladd.v{lanes}{number.intrinsic_name}",
+        )
+
+        def plus(i: Any, j: int) -> Any:
+            return builder.add(i, ir.Constant(i.type, j))
+
+        def pointer(array: Any, i: Any) -> Any:
+            return builder.bitcast(builder.gep(array, [i]), vector.as_pointer())
+
+        def load(array: Any, i: Any) -> Any:
+            return builder.load(pointer(array, i), align=dtype.itemsize)
+
+        def spread(array: Any, i: Any) -> Any:
+            one = builder.load(builder.gep(array, [i]))
+            none, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+            first = builder.insert_element(none, one, ir.Constant(index, 0))
+            return builder.shuffle_vector(
+                first, none, ir.Constant(ir.VectorType(index, lanes), None)
+            )
+
+        # LLVM turns these stack slots into registers.
+        sums, places = {}, {}
+        for r in range(rows):
+            row = builder.add(c_at, builder.mul(c_step, ir.Constant(c_step.type, r)))
+            for part in range(parts):
+                places[r, part] = plus(row, part * lanes)
+                sums[r, part] = cgutils.alloca_once(builder, vector)
+                before = builder.select(add, load(c, places[r, part]), ir.Constant(vector, None))
+                builder.store(before, sums[r, part])
+
+        def accumulate(r: int, part: int, x: Any, y: Any) -> None:
+            total = builder.call(multiply_add, [x, y, builder.load(sums[r, part])])
+            builder.store(total, sums[r, part])
+
+        with cgutils.for_range(builder, n) as loop:
+            k, width = loop.index, ir.Constant(n.type, lanes)
+            if by_row:
+                block = builder.mul(builder.udiv(k, width), a_step)
+                at = builder.add(a_at, builder.add(block, builder.urem(k, width)))
+            else:
+                at = builder.add(a_at, builder.mul(k, a_step))
+            b_k = builder.add(b_at, builder.mul(k, b_step))
+            b_re, b_im = load(b, b_k), load(b, plus(b_k, lanes)) if parts == 2 else None
+            for r in range(rows):
+                a_rk = plus(at, r * parts * lanes if by_row else r)
+                a_re = spread(a, a_rk)
+                accumulate(r, 0, a_re, b_re)
+                if parts == 1:
+                    continue
+                a_im = spread(a, plus(a_rk, lanes))
+                conjugate = kind == "conjugate"
+                accumulate(r, 1, builder.fneg(a_re) if conjugate else a_re, b_im)
+                accumulate(r, 0, a_im if conjugate else builder.fneg(a_im), b_im)
+                accumulate(r, 1, a_im, b_re)
+        for key, place in places.items():
+            builder.store(builder.load(sums[key]), pointer(c, place), align=dtype.itemsize)
+        return context.get_dummy_value()
+
+    def tile(typingctx, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, n, add):  # type: ignore[no-untyped-def]
+        i = types.intp
+        return types.void(a, i, i, b, i, i, c, i, i, i, types.boolean), codegen
+
+    # `specialize` tells versions apart by name: this one is made from all that decides the code.
+    content = (inspect.getsource(make_tile), str(dtype), kind, by_row, lanes, rows)
+    tile.__name__ = f"tile_{blake2b(repr(content).encode(), digest_size=8).hexdigest()}"
+    return intrinsic(tile)

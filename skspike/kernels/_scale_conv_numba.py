@@ -1,0 +1,126 @@
+"""Convolutions of several sizes on one input for the CPU: each in the way that costs least.
+
+Large kernels go through their spectra, small ones and small problems through torch. Maps are
+channels-last here, (M, H, W, C): a copy, if the input is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from ._memory import compute_dtype
+from ._spectral_conv_numba import backward as spectral_backward
+from ._spectral_conv_numba import cut_maps
+from ._spectral_conv_numba import forward as spectral_forward
+
+# What a multiplication costs, where one in a product of spectra costs 1: measured on an AMD Zen 5
+# with two threads. A convolution in bfloat16 does two at once.
+DIRECT = {torch.float64: 2.0, torch.float32: 0.8, torch.bfloat16: 0.4}
+TRANSFORM = 4.0  # that of a transform waits for memory
+OVERHEAD = 2e7  # and going through spectra at all takes some more calls
+
+
+def forward(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> list[Tensor]:
+    """Return the convolutions of `x`, (T, N, C, H, W), channels-last."""
+    maps = _maps(x)
+    spectral = choose_spectral(maps, weights)
+    results = {i: _direct(maps, weights[i], biases[i]) for i in _others(spectral, weights)}
+    chosen = [[values[i] for i in spectral] for values in (weights, biases)]
+    if spectral:
+        results |= zip(spectral, spectral_forward(maps, *chosen), strict=True)
+    return [_unfold(results[i], x) for i in range(len(weights))]
+
+
+def backward(
+    x: Tensor, weights: Sequence[Tensor], dys: Sequence[Tensor], needs_dx: bool, needs_dw: bool
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Return the gradients to `x`, the weights and the biases; empty where not needed."""
+    maps, dy_maps = _maps(x), [_maps(dy.to(x.dtype)) for dy in dys]
+    spectral = choose_spectral(maps, weights)
+    dx: Tensor | None = None
+    dweights: dict[int, Tensor] = {}
+    dbiases: dict[int, Tensor] = {}
+    if spectral:
+        chosen = [[values[i] for i in spectral] for values in (weights, dy_maps)]
+        dx, *gradients = spectral_backward(maps, *chosen, needs_dx=needs_dx, needs_dw=needs_dw)
+        if needs_dw:
+            dweights, dbiases = (dict(zip(spectral, g, strict=True)) for g in gradients)
+    for i in _others(spectral, weights):
+        needs = [needs_dx, needs_dw, needs_dw]
+        dx_i, dw, db = _direct_backward(maps, weights[i], dy_maps[i], needs)
+        if needs_dx:
+            dx = dx_i if dx is None else dx.add_(dx_i)
+        if needs_dw:
+            dweights[i], dbiases[i] = dw, db
+    none = x.new_empty(0)
+    order = range(len(weights) if needs_dw else 0)
+    return (
+        none if dx is None else _unfold(dx, x),
+        [_plain(dweights[i].to(weights[i].dtype)) for i in order],
+        [dbiases[i].to(weights[i].dtype) for i in order],
+    )
+
+
+def choose_spectral(x: Tensor, weights: Sequence[Tensor]) -> list[int]:
+    """Return which convolutions of `x`, (M, H, W, C), cost less through their spectra."""
+    n_maps, height, width, c_in = x.shape
+    itemsize = compute_dtype(x.dtype).itemsize
+    # The larger a kernel, the more it gains: only sets of the largest need looking at.
+    largest_first = sorted(range(len(weights)), key=lambda i: -weights[i].shape[-1])
+
+    def direct(i: int) -> float:
+        return DIRECT[x.dtype] * n_maps * height * width * weights[i].numel()
+
+    def cost(n: int) -> float:
+        chosen, others = largest_first[:n], largest_first[n:]
+        total = sum(direct(i) for i in others)
+        if n:
+            outs = tuple((weights[i].shape[0], weights[i].shape[-1]) for i in chosen)
+            cut = cut_maps(height, width, c_in, outs, itemsize)
+            c_out = sum(c for c, _ in outs)
+            n_turns = cut.n_turns * n_maps * (c_in + c_out) + cut.n_kernel_turns * c_in
+            total += 4 * cut.n_products * n_maps * c_in * c_out + TRANSFORM * n_turns + OVERHEAD
+        return total
+
+    best = min(range(len(weights) + 1), key=cost)
+    return sorted(largest_first[:best])
+
+
+def _others(chosen: Sequence[int], weights: Sequence[Tensor]) -> list[int]:
+    return [i for i in range(len(weights)) if i not in chosen]
+
+
+def _maps(x: Tensor) -> Tensor:
+    """Return (T, N, C, H, W) as contiguous (M, H, W, C)."""
+    return x.movedim(2, -1).flatten(0, 1).contiguous()
+
+
+def _unfold(maps: Tensor, x: Tensor) -> Tensor:
+    """Return (M, H, W, C) as (T, N, C, H, W) like `x`."""
+    return _plain(maps).unflatten(0, x.shape[:2]).movedim(-1, 2)
+
+
+def _plain(x: Tensor) -> Tensor:
+    """Return a contiguous tensor whose strides say so also for axes of length one."""
+    return x.contiguous().view(-1).view(x.shape)
+
+
+def _direct(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
+    """Return a convolution of `x`, (M, H, W, C)."""
+    x = x.movedim(-1, 1)
+    y = conv2d(x, w.to(x.dtype), bias.to(x.dtype), padding=w.shape[-1] // 2)
+    return y.movedim(1, -1)
+
+
+def _direct_backward(x: Tensor, w: Tensor, dy: Tensor, needs: list[bool]) -> list[Tensor]:
+    """Return the gradients to `x`, (M, H, W, C), the weight and the bias, as far as needed."""
+    reach = w.shape[-1] // 2
+    dx, dw, db = torch.ops.aten.convolution_backward(
+        *(dy.movedim(-1, 1), x.movedim(-1, 1), w.to(x.dtype), [w.shape[0]]),
+        *([1, 1], [reach, reach], [1, 1], False, [0, 0], 1, needs),
+    )
+    return [dx.movedim(1, -1) if needs[0] else dx, dw, db]

@@ -1,0 +1,147 @@
+"""Transforms and products of spectra against numpy's, in float64 and float32."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from skspike.kernels._spectra_numba import (
+    Grid,
+    Spectra,
+    Tiling,
+    analyse,
+    correlate,
+    multiply,
+    synthesise,
+)
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
+GRIDS = [Grid(1, 1), Grid(2, 3), Grid(3, 2), Grid(7, 5), Grid(8, 8), Grid(20, 9), Grid(17, 34)]
+
+by_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+by_grid = pytest.mark.parametrize("grid", GRIDS, ids=str)
+
+
+def whole(size):
+    return Tiling(size, 0, size, 1, 0)
+
+
+def draw(*shape, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, dtype=torch.float64, generator=generator).to(dtype)
+
+
+def numbers(spectra: Spectra) -> np.ndarray:
+    """Return (row, channel, frequency)."""
+    lanes = spectra.stride // (2 * (spectra.n_blocks * spectra.rows + 1))
+    n = spectra.grid.n_frequencies
+    data = spectra.data[: n * spectra.stride].reshape(n, -1, 2, lanes)[:, :-1]
+    data = data.reshape(n, spectra.n_blocks, spectra.rows, 2, lanes)[:, :, : spectra.n]
+    z = (data[..., 0, :] + 1j * data[..., 1, :]).transpose(2, 1, 3, 0)
+    return z.reshape(spectra.n, -1, n)[:, : spectra.n_channels]
+
+
+def expected_spectra(x: torch.Tensor, grid: Grid) -> np.ndarray:
+    """Return (row, channel, frequency) by numpy: the columns one after the other, some halved."""
+    z = np.fft.rfft2(x.double().numpy(), axes=(1, 2))  # (M, u, v, C)
+    columns = [
+        z[:, : grid.height // 2 + 1 if 2 * v % grid.width == 0 else grid.height, v]
+        for v in range(grid.width // 2 + 1)
+    ]
+    return np.concatenate(columns, 1).transpose(0, 2, 1)
+
+
+@by_dtype
+@by_grid
+@pytest.mark.parametrize("n_channels", [1, 16, 19])
+def test_analyse(grid, dtype, n_channels):
+    x = draw(3, *grid, n_channels, dtype=dtype)
+    found = numbers(analyse(x, grid, whole(grid.height), whole(grid.width)))
+    scale = TOLERANCE[dtype] * 10
+    np.testing.assert_allclose(found, expected_spectra(x, grid), rtol=scale, atol=scale)
+
+
+@by_dtype
+@by_grid
+@pytest.mark.parametrize("n_channels", [1, 16, 19])
+def test_synthesise_is_the_inverse(grid, dtype, n_channels):
+    x, bias = draw(3, *grid, n_channels, dtype=dtype), draw(n_channels, dtype=dtype)
+    tilings = whole(grid.height), whole(grid.width)
+    y = torch.full_like(x, torch.nan)
+    synthesise(analyse(x, grid, *tilings), y, bias, *tilings)
+    torch.testing.assert_close(y, x + bias, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_half_the_frequencies_are_enough():
+    for height, width in GRIDS:
+        # real and imaginary parts, of which those at mirrored frequencies are zero
+        n = Grid(height, width).n_frequencies
+        mirrored = (2 - height % 2) * (2 - width % 2)
+        assert 2 * n - mirrored == height * width
+
+
+def test_tiles_are_read_with_their_surroundings():
+    x = draw(2, 11, 10, 3)
+    high, wide = Tiling(11, 0, 4, 3, 1), Tiling(10, 0, 5, 2, 2)
+    grid = Grid(6, 9)
+    found = numbers(analyse(x, grid, high, wide))
+    padded = torch.nn.functional.pad(x, (0, 0, 2, 2, 1, 2))  # the last tile is cut off
+    for m in range(2):
+        for i in range(3):
+            for j in range(2):
+                tile = padded[m, 4 * i : 4 * i + 6, 5 * j : 5 * j + 9]
+                tile = tile.roll((-1, -2), (0, 1))[None]  # position 0 of a tile comes first
+                row = (m * 3 + i) * 2 + j
+                np.testing.assert_allclose(
+                    found[row], expected_spectra(tile, grid)[0], rtol=1e-12, atol=1e-12
+                )
+
+
+def test_overlapping_tiles_add_up():
+    high, wide = Tiling(11, 0, 4, 3, 1), Tiling(10, 0, 5, 2, 2)
+    grid = Grid(6, 9)
+    x = torch.ones(1, 11, 10, 2, dtype=torch.float64)
+    y = torch.empty_like(x)
+    synthesise(analyse(x, grid, high, wide), y, None, high, wide)
+    by_row = torch.tensor([1, 1, 1, 2, 2, 1, 1, 2, 2, 1, 1.0])
+    by_column = torch.tensor([1, 1, 1, 2, 2, 2, 2, 1, 1, 1.0])
+    torch.testing.assert_close(y[0, :, :, 0], torch.outer(by_row, by_column).double())
+
+
+@by_dtype
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 16, 17), (9, 35, 3), (20, 8, 33)], ids=str)
+def test_products(sizes, dtype):
+    m, n, k = sizes
+    grid = Grid(4, 5)
+    tilings = whole(4), whole(5)
+    a = analyse(draw(m, 4, 5, n, dtype=dtype), grid, *tilings)
+    b = analyse(draw(n, 4, 5, k, dtype=dtype), grid, *tilings)
+    d = analyse(draw(m, 4, 5, k, dtype=dtype), grid, *tilings)
+    za, zb, zd = (numbers(s) for s in (a, b, d))
+    scale = TOLERANCE[dtype] * 100
+    close = {"rtol": scale, "atol": scale}
+    expected = np.einsum("mnf,nkf->mkf", za, zb)
+    c = multiply(a, b)
+    np.testing.assert_allclose(numbers(c), expected, **close)
+    np.testing.assert_allclose(numbers(multiply(a, b, into=c)), 2 * expected, **close)
+    expected = np.einsum("mnf,mkf->nkf", za, zd.conj())
+    c = correlate(a, d)
+    np.testing.assert_allclose(numbers(c)[:n], expected, **close)
+    np.testing.assert_allclose(numbers(correlate(a, d, into=c))[:n], 2 * expected, **close)
+
+
+def test_total():
+    x = draw(5, 4, 6, 19)
+    s = analyse(x, Grid(4, 6), whole(4), whole(6))
+    np.testing.assert_allclose(s.total(), x.sum((0, 1, 2)).numpy(), rtol=1e-12)
+
+
+def test_sixteen_bits():
+    x = draw(2, 5, 6, 17).bfloat16()
+    tilings = whole(5), whole(6)
+    s = analyse(x, Grid(5, 6), *tilings)
+    assert s.data.dtype == np.float32
+    y = torch.empty_like(x)
+    synthesise(s, y, None, *tilings)
+    torch.testing.assert_close(y, x, rtol=0.01, atol=1e-5)
