@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
 from collections.abc import Collection
 
@@ -44,7 +46,7 @@ def choose_backend(
     if asked == "auto":
         if serves_numba:
             return "numba"
-        return "triton" if on_cuda and serves_triton else "reference"
+        return "triton" if on_cuda and serves_triton and has_triton() else "reference"
     if not (serves_numba if asked == "numba" else serves_triton):
         dtypes, where = (
             (numba, "on the CPU")
@@ -57,6 +59,13 @@ def choose_backend(
             f"Got {x.dtype} on {x.device}."
         )
     return asked
+
+
+@torch.compiler.assume_constant_result
+@functools.cache
+def has_triton() -> bool:
+    """Tell whether Triton is installed; torch brings it where it is built for CUDA on Linux."""
+    return importlib.util.find_spec("triton") is not None
 
 
 @torch.compiler.assume_constant_result
