@@ -15,6 +15,7 @@ TESTS = ROOT / "tests"
 NO_TWIN = {
     "test_house_*.py": "about the package as a whole",
     "*golden*.py": "one set of vectors runs through several floors",
+    "models/test_compiled.py": "what torch does to every network",
     "benchmarks/*": "timing is not a test; the benchmarks check parity themselves",
 }
 TEST_FILES = sorted(str(file.relative_to(TESTS)) for file in TESTS.rglob("test_*.py"))
