@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
+from ..kernels import scale_mean, scale_mix
 from ._neurons import NEURONS, make_neuron
 from ._steps import BatchNorm2d, Conv2d
 from ._time import TimeGroup, all_steps, before_own, count_steps, current, hand_on, own_steps
@@ -89,36 +90,13 @@ def attention_zoneout(
     steps, channels = zoneout_indices(time_weight, channel_weight, n_steps, n_channels)
     if (group := current()) is not None:
         return _zoneout_across(group, x, steps, channels, version)
-    if version == "tensor":
-        return _Replace.apply(x, steps, channels)
-    y = x.clone()
-    for t in steps.tolist():
-        if t > 0:
-            y[t, :, channels] = y[t - 1, :, channels]
-    return y
+    return _replace(x, steps, channels, version)
 
 
-class _Replace(torch.autograd.Function):
-    """Copy the step before into the selected entries; step 0 replaces itself."""
-
-    @staticmethod
-    def forward(ctx, x, steps, channels):
-        here, before = steps[:, None], (steps[:, None] - 1).clamp(min=0)
-        ctx.save_for_backward(here, before, channels)
-        y = x.clone()
-        y[here, :, channels] = x[before, :, channels]
-        return y
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, dy):
-        here, before, channels = ctx.saved_tensors
-        dx = dy.clone()
-        dx[here, :, channels] = 0
-        # Steps 0 and 1 both read step 0, so gradients add up there.
-        every = torch.arange(dy.shape[1], device=dy.device)[:, None, None]
-        dx.index_put_((before, every, channels), dy[here, every, channels], accumulate=True)
-        return dx, None, None
+def _replace(x: Tensor, steps: Tensor, channels: Tensor, version: str) -> Tensor:
+    """Let the selected entries of one scale's map read the step before; step 0 reads itself."""
+    source = zoneout_source(steps[None], channels[None], (x.shape[0], x.shape[2]), version)
+    return scale_mix([x], x.new_ones(1, *x.shape[:3]), source)
 
 
 def _zoneout_across(
@@ -132,11 +110,9 @@ def _zoneout_across(
         x = hand_on(group, x, x[-1])
     before = before_own(group, x.shape[1:], x.dtype, x.device)
     x = torch.cat([before[None], x])
+    y = _replace(x, steps.new_tensor(own), channels, version)
     if version == "tensor":
-        return _Replace.apply(x, steps.new_tensor(own), channels)[1:]
-    y = x.clone()
-    for t in own:
-        y[t, :, channels] = y[t - 1, :, channels]
+        return y[1:]
     # The next process reads the last step as it is when its first step's turn comes
     replaced = group.stop in order and group.stop - 1 in order[: order.index(group.stop)]
     return hand_on(group, y[1:], y[-1] if replaced else x[-1])
@@ -145,11 +121,30 @@ def _zoneout_across(
 def zoneout_indices(
     time_weight: Tensor, channel_weight: Tensor, n_steps: int, n_channels: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the least attended steps, and the least attended channels of those steps."""
-    by_step = time_weight.detach().sum(1)
-    steps = by_step.topk(n_steps, largest=False).indices
-    by_channel = channel_weight.detach()[steps].sum((0, 1))
-    return steps, by_channel.topk(n_channels, largest=False).indices
+    """Return the least attended steps, and the least attended channels of those steps.
+
+    The weights (..., T, N) and (..., T, N, C) may be those of several scales.
+    """
+    steps = time_weight.detach().sum(-1).topk(n_steps, largest=False).indices
+    weight = channel_weight.detach().take_along_dim(steps[..., None, None], -3)
+    return steps, weight.sum((-3, -2)).topk(n_channels, largest=False).indices
+
+
+def zoneout_source(steps: Tensor, channels: Tensor, sizes: tuple[int, int], version: str) -> Tensor:
+    """Return what step each step and channel reads, (n, T, C), as `scale_mix` takes it.
+
+    `steps` and `channels` are the selected ones of n scales, and `sizes` are T and C.
+    """
+    n_steps, n_channels = sizes
+    source = torch.arange(n_steps, device=steps.device)[None, :, None].repeat(
+        len(steps), 1, n_channels
+    )
+    scale = torch.arange(len(steps), device=steps.device)[:, None, None]
+    here, channels = steps[:, :, None], channels[:, None]
+    # all at once, or one after the other: then a step can read what has been replaced
+    for t in [here] if version == "tensor" else here.split(1, 1):
+        source[scale, t, channels] = source[scale, (t - 1).clamp(min=0), channels]
+    return source
 
 
 class ScaleAttention(nn.Module):
@@ -207,7 +202,7 @@ class SMA(nn.Module):
     alpha : float, default=None
         Sharpness of the surrogate.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
-        Which implementation runs the neurons.
+        Which implementation runs the neurons and the sum of the scales.
 
     Raises
     ------
@@ -265,6 +260,7 @@ class SMA(nn.Module):
                 f"Got {tuple(scales)} instead."
             )
         self.n_steps = n_steps
+        self.backend = backend
         self.zoneout = zoneout
         self.zoneout_version = zoneout_version
         self.n_zoneout_steps = n_steps // zoneout_steps
@@ -300,29 +296,38 @@ class SMA(nn.Module):
                 f"time attention is tied. Got shape {tuple(x.shape)} instead."
             )
         scales = [branch(x) for branch in self.branches]
-        weights = zip(*self._attend(scales), strict=True)
-        mixed = (self._weigh(s, *w) for s, w in zip(scales, weights, strict=True))
-        return functools.reduce(torch.add, mixed)
+        time_weights, channel_weights = self._attend(scales)
+        weight = time_weights[..., None] * channel_weights  # (n, T, N, C)
+        source = None
+        if self.training and self.zoneout:
+            if current() is not None:
+                return self._mix_across(scales, weight, time_weights, channel_weights)
+            selected = zoneout_indices(
+                time_weights, channel_weights, self.n_zoneout_steps, self.n_zoneout_channels
+            )
+            sizes = weight.shape[1], weight.shape[3]
+            source = zoneout_source(*selected, sizes, self.zoneout_version)
+        return scale_mix(scales, _own(weight), source, backend=self.backend)
 
     def _attend(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return time weights (n, T, N) and channel weights (n, T, N, C) of the n scales."""
-        # The spatial mean of the sum, as a sum of means: (T, N, C)
-        descriptor = all_steps(functools.reduce(torch.add, (s.mean((-2, -1)) for s in scales)))
+        descriptor = all_steps(scale_mean(scales, backend=self.backend))  # (T, N, C)
         time_weights = self.time_attention(descriptor.mean(-1).t())  # (n, N, T)
         return time_weights.transpose(1, 2), self._channel_weights(descriptor)
 
-    def _weigh(self, s: Tensor, time_weight: Tensor, channel_weight: Tensor) -> Tensor:
-        """Return the attended map of one scale, regularised in training."""
-        m = s * own_steps(time_weight[..., None] * channel_weight)[..., None, None]
-        return attention_zoneout(
-            m,
-            time_weight,
-            channel_weight,
-            n_steps=self.n_zoneout_steps,
-            n_channels=self.n_zoneout_channels,
-            training=self.training and self.zoneout,
-            version=self.zoneout_version,
+    def _mix_across(self, scales: list[Tensor], weight: Tensor, *weights: Tensor) -> Tensor:
+        """Return the sum of the attended scales, which read the steps of another process too."""
+        maps = (
+            attention_zoneout(
+                scale_mix([s], _own(w[None]), backend=self.backend),
+                *of_scale,
+                n_steps=self.n_zoneout_steps,
+                n_channels=self.n_zoneout_channels,
+                version=self.zoneout_version,
+            )
+            for s, w, *of_scale in zip(scales, weight, *weights, strict=True)
         )
+        return functools.reduce(torch.add, maps)
 
     def _channel_weights(self, descriptor: Tensor) -> Tensor:
         """Return channel weights (n, T, N, C) from the descriptor (T, N, C)."""
@@ -375,3 +380,8 @@ def _hidden(owner: str, name: str, size: int, reduction: float) -> int:
     """Return the hidden width; a reduction need not be whole, nor smaller than the size."""
     check_number(owner, name, reduction, 0, closed="neither")
     return max(1, int(size // reduction))
+
+
+def _own(weight: Tensor) -> Tensor:
+    """Return this process's part of the steps of weights (n, T, N, C)."""
+    return own_steps(weight.transpose(0, 1)).transpose(0, 1)
