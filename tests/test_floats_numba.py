@@ -1,14 +1,17 @@
-"""bfloat16 in compiled templates, against torch's own conversion."""
+"""Numbers in compiled templates: bfloat16 against torch's own conversion, sums by vectors."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 import torch
 
 from skspike._compile_numba import specialize
-from skspike._floats_numba import load_bfloat16, store_bfloat16
+from skspike._floats_numba import add_reordered, load_bfloat16, store_bfloat16
 
-load = store = None  # bound by `specialize`
+load = store = add = real = None  # bound by `specialize`
 
 
 def _load_all(bits, values):
@@ -19,6 +22,13 @@ def _load_all(bits, values):
 def _store_all(values, bits):
     for i in range(values.size):
         bits[i] = store(values[i])
+
+
+def _sum_all(values):
+    total = real(0)
+    for i in range(values.size):
+        total = add(total, values[i])
+    return total
 
 
 def test_every_bfloat16_is_read_as_its_value():
@@ -40,3 +50,21 @@ def test_values_are_rounded_to_the_nearest_with_ties_to_even():
     found = torch.from_numpy(bits).view(torch.bfloat16).float().numpy()
     expected = torch.from_numpy(values).bfloat16().float().numpy()
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reordered_sums(dtype):
+    for n in (0, 1, 3, 1000, 100_003):
+        values = np.random.default_rng(0).normal(size=n).astype(dtype)
+        total = specialize(_sum_all, add=add_reordered, real=dtype)(values)
+        tolerance = 16 * np.finfo(dtype).eps * np.abs(values).sum()
+        assert abs(total - math.fsum(values)) <= tolerance
+
+
+def test_reordered_sums_add_several_numbers_at_once():
+    """One by one, the small numbers would all vanish beside the large one."""
+    values = np.full(2**20, 2**-25, np.float32)
+    values[0] = 1
+    total = specialize(_sum_all, add=add_reordered, real=np.float32)(values)
+    assert np.cumsum(values)[-1] == 1
+    assert 1.01 < total < 1.04
