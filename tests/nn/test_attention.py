@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from skspike.kernels import lif
 from skspike.nn import SMA, SMALite, attention_zoneout
+from skspike.nn._attention import zoneout_indices, zoneout_source
 
 T, N, C, H, W = 8, 3, 8, 5, 4
 
@@ -224,6 +225,92 @@ def test_zoneout_leaves_its_input_as_it_was(version, scale):
     before = m.detach().clone()
     attention_zoneout(m, wt, wc, n_steps=4, n_channels=4, version=version)
     assert torch.equal(m, before)
+
+
+@pytest.mark.parametrize("version", ["tensor", "loop"])
+def test_the_steps_read_are_those_of_replacing_in_turn(version):
+    """For several scales at once; a map that holds its own step shows what it has read."""
+    torch.manual_seed(0)
+    wt, wc = torch.rand(3, T, N), torch.rand(3, T, N, C)
+    steps, channels = zoneout_indices(wt, wc, 5, 3)
+    source = zoneout_source(steps, channels, (T, C), version)
+    for i in range(3):
+        alone = zoneout_indices(wt[i], wc[i], 5, 3)
+        assert torch.equal(steps[i], alone[0])
+        assert torch.equal(channels[i], alone[1])
+        expected = torch.arange(T)[:, None].repeat(1, C)
+        original = expected.clone()
+        for t in steps[i].tolist():
+            if t > 0:
+                before = original if version == "tensor" else expected
+                expected[t, channels[i]] = before[t - 1, channels[i]]
+        assert torch.equal(source[i], expected)
+
+
+# --- the kernels ---
+
+
+@pytest.mark.parametrize("version", ["tensor", "loop"])
+@pytest.mark.parametrize("kind", ["lif", "relu"])
+def test_compiled_kernels_equal_the_reference(kind, version):
+    options = {"kind": kind, "zoneout": True, "zoneout_version": version, "zoneout_steps": 2}
+    x, results = draw(T, N, C, H, W), []
+    upstream = torch.randn_like(x)
+    for backend in ("reference", "numba"):
+        sma = make(backend=backend, **options)
+        y = sma(x)
+        results.append([y, *torch.autograd.grad(y, [x, *sma.parameters()], upstream)])
+    for reference, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, reference, rtol=1e-10, atol=1e-10)
+
+
+def test_nothing_but_scales_and_weights_is_kept_for_their_sum():
+    sma = make(kind="relu", zoneout=True, backend="numba")
+    scales = [draw(T, N, C, H, W) for _ in range(4)]
+    sma.branches = torch.nn.ModuleList([Constant(s) for s in scales])
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        sma(scales[0])
+    for s in scales:
+        assert kept.pop(s.untyped_storage().data_ptr()) == s.numel()
+    assert max(kept.values()) <= 4 * T * N * C
+
+
+class Constant(torch.nn.Module):
+    """A branch that returns the same whatever it is shown."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, _):
+        return self.value
+
+
+@pytest.mark.parametrize("version", ["tensor", "loop"])
+def test_zoneout_compiles_without_a_graph_break(version, scale):
+    def run(m, wt, wc):
+        return attention_zoneout(m, wt, wc, n_steps=3, n_channels=3, version=version)
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(*scale), run(*scale))
+
+
+def test_sixteen_bits():
+    x = draw(T, N, C, H, W).detach()
+    sma = make(zoneout=True).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        sma(x.float()).float().sum().backward()
+    sma.bfloat16()
+    y = sma(x.bfloat16())
+    assert y.dtype == torch.bfloat16
+    assert (y != 0).any()
+    y.sum().backward()
 
 
 # --- traps 4 to 14 of the published code ---
