@@ -19,13 +19,15 @@ from skorch.callbacks import EarlyStopping, PrintLog
 
 from .._sklearn import HasMethods, Interval, StrOptions
 from ..exceptions import BackendError
-from ._batches import Batches
+from ..nn import fold_norms
+from ._batches import Batches, Rows
 from ._callbacks import EpochBar, LearningRate, ValidAccuracy
 from ._device import resolve_device, seeded
 from ._input import check_X, has_steps
 from ._log import show_log
 from ._losses import LOSSES, PerSampleLoss
 from ._net import SpikingNet
+from ._precision import PRECISIONS, resolve_precision
 from ._rows import content_order, mean_one, repeat_rows
 
 __all__ = ["SampleFirst", "SpikingEstimator"]
@@ -51,20 +53,63 @@ class SampleFirst(torch.nn.Module):
         Show samples without a time axis as constant current for so many steps.
     flatten : bool
         Whether the model reads each step as a vector.
+    precision : {"float32", "bfloat16"}
+        ``"bfloat16"`` lets torch's autocast choose where float32 weights compute in bfloat16.
     """
 
-    def __init__(self, model: torch.nn.Module, n_steps: int | None, flatten: bool) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        n_steps: int | None,
+        flatten: bool,
+        precision: str = "float32",
+    ) -> None:
         super().__init__()
         self.model, self.n_steps, self.flatten = model, n_steps, flatten
+        self.precision = precision
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Run the model; the dtype of `x` becomes that of the weights."""
+        """Run the model; the outputs have the dtype of the weights, so losses have it too."""
         dtype = next(self.parameters()).dtype
+        compact = self.precision == "bfloat16" and dtype == torch.float32
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=compact):
+            # vectors are standardised first, by all their digits; maps go into a convolution
+            x = self._time_first(x, torch.bfloat16 if compact and not self.flatten else dtype)
+            outputs = self.model(x)
+        return outputs.transpose(0, 1).to(dtype)
+
+    def predictor(self) -> SampleFirst:
+        """Return a network for inference: the norms folded, unless hooks watch the layers."""
+        module = self
+        if self.flatten:
+            # Rounding depends on the size of the batch, and a threshold turns 1e-7 into a spike:
+            # float64, cheap here, answers a row alone as it does among others.
+            module = copy.deepcopy(self).double()
+        watched = any(m._forward_hooks or m._forward_pre_hooks for m in self.modules())
+        return module if watched else fold_norms(module)
+
+    def _time_first(self, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Return `(T, N, ...)`, converted and laid out in one pass over the memory."""
         if self.n_steps is not None:
             x = x.to(dtype).expand(self.n_steps, *x.shape)
-        else:  # conversion and transposition in one pass over the memory
-            x = x.transpose(0, 1).to(dtype, memory_format=torch.contiguous_format).contiguous()
-        return self.model(x.flatten(2) if self.flatten else x).transpose(0, 1)
+        else:
+            x = x.transpose(0, 1)
+        if x.ndim == 5 and not self.flatten:
+            return _channels_last(x, dtype)
+        if self.n_steps is None:
+            x = x.to(dtype, memory_format=torch.contiguous_format).contiguous()
+        return x.flatten(2) if self.flatten else x
+
+
+def _channels_last(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Copy `(T, N, C, H, W)` to where the channels of a pixel lie side by side."""
+    T, N, C, H, W = x.shape
+    y = torch.empty((T, N, H, W, C), dtype=dtype, device=x.device).permute(0, 1, 4, 2, 3)
+    if C > 4:
+        return y.copy_(x)
+    for source, target in zip(x.unbind(2), y.unbind(2), strict=True):
+        target.copy_(source)  # several times faster: the inner loop runs over pixels
+    return y
 
 
 class SpikingEstimator(BaseEstimator):
@@ -89,6 +134,7 @@ class SpikingEstimator(BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str],
+        "precision": [StrOptions(set(PRECISIONS))],
         "backend": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -113,11 +159,12 @@ class SpikingEstimator(BaseEstimator):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._random_state = np.random.RandomState(seed)
         device = resolve_device(type(self).__name__, self.device)
+        precision = self._choose_precision(device)
         with seeded(self._random_state.randint(2**31 - 1), device):
-            module = self._make_module(n_outputs)
+            module = self._make_module(n_outputs, precision)
         optimizer, options = _OPTIMIZERS[self.optimizer]
         self.net_ = SpikingNet(
-            module,
+            module.to(memory_format=torch.channels_last),
             PerSampleLoss(self.loss),
             optimizer=optimizer,
             **{f"optimizer__{name}": value for name, value in options.items()},
@@ -127,26 +174,34 @@ class SpikingEstimator(BaseEstimator):
             device=device,
             verbose=0,
         ).initialize()
+        self.precision_ = precision
 
-    def _make_module(self, n_outputs: int) -> SampleFirst:
+    def _choose_precision(self, device: torch.device) -> str:
+        """Resolve the precision; vectors gain nothing by bfloat16, and get it only by name."""
+        if self.precision == "auto" and self._reads_vectors(self.sample_shape_):
+            return "float32"
+        return resolve_precision(self.precision, device)
+
+    def _make_module(self, n_outputs: int, precision: str) -> SampleFirst:
         """Wrap the model for samples of the shape learned from X."""
         shape = self.sample_shape_
         return SampleFirst(
             self._make_model(shape, n_outputs),
             n_steps=None if has_steps(shape) else self.n_steps_,
             flatten=self._reads_vectors(shape),
+            precision=precision,
         )
 
     def _train(self, X, y, weight, rows, *, epochs, schedule=None, early_stopping=False) -> None:
         """Train the net on these rows of X, in an order of their content, not of their place."""
         rng = self._random_state
+        net = self.net_
         rows = content_order(X, rows, y, *([] if weight is None else [weight]))
-        valid = None
+        data, valid = Rows(X, net.device), None
         if early_stopping:
             rows, valid_rows = self._split(rows, y, rng)
-            valid = self._batches(X, y, weight, valid_rows)
-        train = self._batches(X, y, weight, rows, rng=rng)
-        net = self.net_
+            valid = self._batches(data, y, weight, valid_rows)
+        train = self._batches(data, y, weight, rows, rng=rng)
         net.callbacks = self._make_callbacks(epochs, schedule, early_stopping)
         net.verbose = self.verbose
         net.initialize_callbacks()
@@ -154,20 +209,19 @@ class SpikingEstimator(BaseEstimator):
             net.run_epochs(train, valid, epochs)
         self.history_, self.n_iter_ = net.history, len(net.history)
 
-    def _batches(self, X, y, weight, rows, rng=None) -> Batches:
+    def _batches(self, data, y, weight, rows, rng=None) -> Batches:
         """Make batches of rows: whole weights repeat them, all other weights scale their loss."""
         rows, factor = repeat_rows(rows, weight)
         other = self._loss_factor(y[rows])
         if other is not None:
             factor = other if factor is None else factor * other
         return Batches(
-            X,
+            data,
             y[rows],
-            rows=rows,
+            rows,
             weight=mean_one(factor),
             rng=rng,
             batch_size=self.batch_size,
-            device=self.net_.device,
             # batch norm needs two values of each channel
             min_size=2 if self.n_steps_ == 1 else 1,
         )
@@ -204,16 +258,12 @@ class SpikingEstimator(BaseEstimator):
         """Return the outputs of the network at every step, `(n_samples, n_steps, n_outputs)`."""
         check_is_fitted(self, "net_")
         X = check_X(self, X, reset=False)
-        module = self.net_.module_
-        if module.flatten:
-            # Rounding depends on the size of the batch, and a threshold turns 1e-7 into a spike:
-            # float64, cheap here, answers a row alone as it does among others.
-            module = copy.deepcopy(module).double()
+        data, predict = Rows(X, self.net_.device), self.net_.predictor()
         per_sample = self.n_steps_ * self.n_features_in_
         size = max(self.batch_size, _PREDICT_VALUES // per_sample)
-        batches = Batches(X, batch_size=size, device=self.net_.device)
+        parts = (slice(i, i + size) for i in range(0, len(X), size))
         with torch.inference_mode():
-            return torch.cat([module(x).double().cpu() for x, _ in batches]).numpy()
+            return torch.cat([predict(data.take(part)) for part in parts]).double().cpu().numpy()
 
     def __setstate__(self, state) -> None:
         super().__setstate__(state)

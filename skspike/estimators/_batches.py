@@ -7,26 +7,64 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "Rows"]
 
-# what torch can hold; anything else (long double, big endian) becomes float32, batch by batch
+# what torch can hold; anything else (long double, big endian) becomes float32
 _TORCH_DTYPES = frozenset("?bBhilqefd")
+# an array that takes less than this share of a device's free memory moves there
+_SHARE = 1 / 4
 
 
-class Batches:
-    """Batches `(x, y)` of the rows of an array, in a new random order at every iteration.
+class Rows:
+    """The rows of an array, in its own dtype, so that compact data travel compactly.
 
-    `x` keeps the dtype of `X`, so that compact data travel compactly; the network converts it.
-    With weights, `x` is the dictionary `{"x": x, "sample_weight": w}`, skorch's own convention.
+    On the CPU they are read where they lie. A CUDA device gets them once, if they take less than a
+    quarter of its free memory; otherwise batch by batch, through pinned memory that the device
+    copies from while it computes.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, ...)
-    y : ndarray of int of shape (n_shown,), or None when predicting
-    batch_size : int
     device : torch.device
-    rows : ndarray of int of shape (n_shown,), or None for all
-        Which rows of `X` to show; a row may be shown several times.
+    """
+
+    def __init__(self, X: np.ndarray, device: torch.device) -> None:
+        self.X, self.device = X, device
+        self.resident = device.type == "cpu" or X.nbytes < _SHARE * _free_memory(device)
+        self._tensor = _view(X)
+        if self.resident and device.type != "cpu":
+            self._tensor = (_as_tensor(X) if self._tensor is None else self._tensor).to(device)
+
+    def index(self, rows: np.ndarray) -> torch.Tensor:
+        """Put numbers of rows where `take` reads them."""
+        index = torch.from_numpy(rows)
+        return index.to(self.device) if self.resident else index
+
+    def take(self, index: torch.Tensor | slice) -> torch.Tensor:
+        """Return rows on the device, by their numbers from `index`, or by a slice."""
+        if self._tensor is None:
+            rows = index if isinstance(index, slice) else index.numpy()
+            return _as_tensor(self.X[rows]).to(self.device)
+        if self.resident:
+            return _select(self._tensor, index)
+        # torch reuses pinned memory only when the copy from it has ended
+        return _pinned(self._tensor, index).to(self.device, non_blocking=True)
+
+
+class Batches:
+    """Batches `(x, y)` of rows, in a new random order at every iteration.
+
+    `x` keeps the dtype of the rows; the network converts it. With weights, `x` is the dictionary
+    `{"x": x, "sample_weight": w}`, skorch's own convention. An iteration moves its indices, labels
+    and weights to the device once; what is left for each batch is to gather its rows.
+
+    Parameters
+    ----------
+    data : Rows
+    y : ndarray of int of shape (n_shown,)
+    rows : ndarray of int of shape (n_shown,)
+        Which rows to show; a row may be shown several times.
+    batch_size : int
     weight : ndarray of shape (n_shown,) or None
     rng : numpy.random.RandomState or None
         Shuffles at every iteration; None keeps the order.
@@ -36,19 +74,17 @@ class Batches:
 
     def __init__(
         self,
-        X: np.ndarray,
-        y: np.ndarray | None = None,
+        data: Rows,
+        y: np.ndarray,
+        rows: np.ndarray,
         *,
         batch_size: int,
-        device: torch.device,
-        rows: np.ndarray | None = None,
         weight: np.ndarray | None = None,
         rng: np.random.RandomState | None = None,
         min_size: int = 1,
     ) -> None:
-        self.X, self.y, self.weight, self.rng = X, y, weight, rng
-        self.rows = np.arange(len(X)) if rows is None else rows
-        self.batch_size, self.device, self.min_size = batch_size, device, min_size
+        self.data, self.y, self.rows, self.weight, self.rng = data, y, rows, weight, rng
+        self.batch_size, self.min_size = batch_size, min_size
 
     def __len__(self) -> int:
         """Return the number of rows shown in one iteration."""
@@ -57,21 +93,63 @@ class Batches:
     def __iter__(self) -> Iterator[tuple]:
         n = len(self)
         order = np.arange(n) if self.rng is None else self.rng.permutation(n)
-        for start in range(0, n, self.batch_size):
-            yield self._batch(order[start : start + self.batch_size])
-
-    def _batch(self, shown: np.ndarray) -> tuple:
-        """Build the batch of the rows at these positions."""
-        if len(shown) < self.min_size:
-            shown = np.resize(shown, self.min_size)
-        x = self._tensor(self.X[self.rows[shown]])
-        y = None if self.y is None else self._tensor(self.y[shown])
+        shown = [order[i : i + self.batch_size] for i in range(0, n, self.batch_size)]
+        shown = [np.resize(s, max(len(s), self.min_size)) for s in shown]
+        sizes, order = [len(s) for s in shown], np.concatenate(shown)
+        index = self.data.index(self.rows[order]).split(sizes)
+        y = self._tensor(self.y[order]).split(sizes)
         if self.weight is None:
-            return x, y
-        return {"x": x, "sample_weight": self._tensor(self.weight[shown])}, y
+            for i, target in zip(index, y, strict=True):
+                yield self.data.take(i), target
+            return
+        weight = self._tensor(self.weight[order]).split(sizes)
+        for i, w, target in zip(index, weight, y, strict=True):
+            yield {"x": self.data.take(i), "sample_weight": w}, target
 
-    def _tensor(self, batch: np.ndarray) -> torch.Tensor:
-        """Wrap an array, without a copy where torch has its dtype, and move it to the device."""
-        if batch.dtype.char not in _TORCH_DTYPES or not batch.dtype.isnative:
-            batch = batch.astype(np.float32)
-        return torch.from_numpy(batch).to(self.device, non_blocking=True)
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        """Put labels or weights where the rows are taken to."""
+        return torch.from_numpy(values).to(self.data.device)
+
+
+def _free_memory(device: torch.device) -> int:
+    """Return the free bytes of a CUDA device."""
+    return torch.cuda.mem_get_info(device)[0]
+
+
+def _select(x: torch.Tensor, index: torch.Tensor | slice) -> torch.Tensor:
+    """Return rows of a tensor: a view of a slice, else one gather."""
+    return x[index] if isinstance(index, slice) else x.index_select(0, index)
+
+
+def _pinned(x: torch.Tensor, index: torch.Tensor | slice) -> torch.Tensor:
+    """Gather rows of a tensor on the CPU into pinned memory."""
+    if isinstance(index, slice):
+        return x[index].pin_memory()
+    batch = x.new_empty((len(index), *x.shape[1:]), pin_memory=True)
+    return torch.index_select(x, 0, index, out=batch)
+
+
+def _view(X: np.ndarray) -> torch.Tensor | None:
+    """Read an array as a tensor without a copy, None where torch cannot."""
+    steps = [stride / X.itemsize for stride in X.strides]
+    if not _has_torch_dtype(X) or any(step < 0 or step % 1 for step in steps):
+        return None
+    return torch.from_numpy(X if X.flags.writeable else np.asarray(_Writeable(X)))
+
+
+def _as_tensor(X: np.ndarray) -> torch.Tensor:
+    """Copy an array into a tensor, of float32 where torch lacks the dtype."""
+    return torch.from_numpy(np.array(X, X.dtype if _has_torch_dtype(X) else np.float32, order="C"))
+
+
+def _has_torch_dtype(X: np.ndarray) -> bool:
+    """Tell whether torch knows the dtype of an array."""
+    return X.dtype.char in _TORCH_DTYPES and X.dtype.isnative
+
+
+class _Writeable:
+    """A read-only array that says it is not: torch warns of those, and we only read."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.X = X  # owns the memory
+        self.__array_interface__ = X.__array_interface__ | {"data": (X.ctypes.data, False)}

@@ -39,7 +39,7 @@ class ValidAccuracy(Callback):
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs) -> None:
         """Forget the last epoch."""
-        self.correct_, self.total_ = 0.0, 0.0
+        self.correct_, self.total_ = 0.0, 0.0  # become tensors: the device is asked once an epoch
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs) -> None:
         """Count the hits of one validation batch."""
@@ -48,12 +48,12 @@ class ValidAccuracy(Callback):
         x, y = batch
         hits = (y_pred.mean(dim=1).argmax(dim=1) == y).double()
         weight = x["sample_weight"] if isinstance(x, dict) else hits.new_ones(len(hits))
-        self.correct_ += float(hits @ weight.to(hits))
-        self.total_ += float(weight.sum())
+        self.correct_ += hits @ weight.to(hits)
+        self.total_ += weight.sum().double()
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs) -> None:
         """Write the share of hits into the history."""
-        net.history.record("valid_acc", self.correct_ / self.total_)
+        net.history.record("valid_acc", float(self.correct_) / float(self.total_))
 
 
 class EpochBar(Callback):

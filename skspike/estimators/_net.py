@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
+from skorch.utils import TeeGenerator
 
 from ._batches import Batches
 
 __all__ = ["SpikingNet"]
+
+_PLAIN = (bool, int, float, str, tuple)  # what the settings of a layer are
 
 
 class SpikingNet(NeuralNet):
@@ -21,7 +24,12 @@ class SpikingNet(NeuralNet):
 
     Its module takes and returns tensors sample first: `(n_samples, n_steps, ...)` in,
     `(n_samples, n_steps, n_classes)` out. The criterion returns one loss per sample.
+
+    Nothing in a training step waits for the device: the loss of a batch is a tensor in the history
+    until the epoch has ended.
     """
+
+    _predictor = None  # the module that predicts, behind the state that it was made from
 
     @property
     def _default_callbacks(self) -> list:
@@ -32,6 +40,7 @@ class SpikingNet(NeuralNet):
 
     def run_epochs(self, train: Batches, valid: Batches | None, epochs: int) -> SpikingNet:
         """Run more epochs; a callback may end them early by KeyboardInterrupt, as in skorch."""
+        self._predictor = None
         self.notify("on_train_begin", X=train, y=None)
         with suppress(KeyboardInterrupt):
             self.fit_loop((train, valid), epochs=epochs)
@@ -40,6 +49,49 @@ class SpikingNet(NeuralNet):
             row.pop("batches", None)
         self.module_.eval()
         return self
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params) -> None:
+        """Run one epoch of training or validation, and read its losses from the device at once."""
+        if iterator is None:
+            return
+        first = len(self.history[-1]["batches"])
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            self.history.record_batch(f"{prefix}_loss", step["loss"].detach())
+            self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        rows = self.history[-1]["batches"][first:]
+        losses = torch.stack([row[f"{prefix}_loss"] for row in rows]).tolist()
+        for row, loss in zip(rows, losses, strict=True):
+            row[f"{prefix}_loss"] = loss
+        self.history.record(f"{prefix}_batch_count", len(rows))
+
+    def train_step(self, batch, **fit_params) -> dict:
+        """Take one step of the optimizer; none of ours asks for the loss twice."""
+        x, y = batch
+        self._enter_mode(training=True)
+        self.optimizer_.zero_grad()
+        y_pred = self.infer(x)
+        loss = self.get_loss(y_pred, y, X=x, training=True)
+        loss.backward()
+        parameters = TeeGenerator(self.get_all_learnable_params())
+        self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        return {"loss": loss, "y_pred": y_pred}
+
+    def validation_step(self, batch, **fit_params) -> dict:
+        """Return the loss and the outputs of one batch."""
+        x, y = batch
+        self._enter_mode(training=False)
+        with torch.no_grad():
+            y_pred = self.infer(x)
+            return {"loss": self.get_loss(y_pred, y, X=x), "y_pred": y_pred}
+
+    def _enter_mode(self, training: bool) -> None:
+        """Set training or evaluation mode, where a walk through the modules is not in vain."""
+        if self.module_.training != training:
+            self._set_training(training)
 
     def get_dataset(self, X, y=None):
         """Return the batches as they are."""
@@ -68,6 +120,13 @@ class SpikingNet(NeuralNet):
         """Return class indices; skorch's scoring callbacks call this during training."""
         return self.predict_proba(X).mean(axis=1).argmax(axis=1)
 
+    def predictor(self) -> torch.nn.Module:
+        """Return the module as it predicts, made anew when anything in it has changed."""
+        state = _state(self.module_.eval())
+        if self._predictor is None or self._predictor[0] != state:
+            self._predictor = state, self.module_.predictor()
+        return self._predictor[1]
+
     def move_to(self, device: torch.device) -> None:
         """Move the module and the optimizer's state."""
         state = self.optimizer_.state_dict()
@@ -85,6 +144,7 @@ class SpikingNet(NeuralNet):
             "module_": module,
             "optimizer_": optimizer,
             "device": "cpu",
+            "_predictor": None,
         }
 
     def __setstate__(self, state: dict) -> None:
@@ -96,6 +156,16 @@ class SpikingNet(NeuralNet):
         """Make an optimizer of the module's present parameters; it moves its state to them."""
         self.initialize_optimizer()
         self.optimizer_.load_state_dict(state)
+
+
+def _state(module: torch.nn.Module) -> list:
+    """Describe all that the outputs of a module depend on, cheaply: no weight is read."""
+    tensors = [*module.parameters(), *module.buffers()]
+    versions = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+    modules = list(module.modules())
+    settings = [[v for v in vars(m).values() if isinstance(v, _PLAIN)] for m in modules]
+    hooks = [(*m._forward_hooks, *m._forward_pre_hooks) for m in modules]
+    return [list(map(id, modules)), versions, settings, hooks]
 
 
 def _to_cpu(value):

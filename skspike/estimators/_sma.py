@@ -95,12 +95,19 @@ class SMAClassifier(SpikingClassifier):
         Factor of the loss for each class label; ``"balanced"`` makes all classes weigh the same in
         the data that a call to :meth:`fit` or :meth:`partial_fit` is given.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the weights of the previous fit. The network, the loss and
-        the optimizer with its weight decay then stay those of the first fit.
+        Whether :meth:`fit` goes on from the weights of the previous fit. The network, its
+        precision, the loss and the optimizer with its weight decay then stay those of the first
+        fit.
     device : {"auto", "cpu", "cuda", "cuda:N"}, default="auto"
         Where the network runs. ``"auto"`` asks :func:`skspike.get_config`, whose own ``"auto"``
         takes CUDA where there is one.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        What convolutions and spikes of ``"sma_vgg8"`` are computed in; weights, losses and the
+        state of the optimizer are float32 always. ``"bfloat16"`` halves the memory, and is faster
+        where the device has instructions for it: CUDA of compute capability 8.0 and above, CPUs
+        with AVX-512 BF16 or AMX. There ``"auto"`` takes it, elsewhere float32. ``"sma_mlp"`` gains
+        nothing from it: ``"auto"`` stays with float32, ``"bfloat16"`` concerns its training only.
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         What runs the neurons; see :func:`skspike.set_config`.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the order of the samples, dropout and the validation split. The global
@@ -126,6 +133,8 @@ class SMAClassifier(SpikingClassifier):
         and ``"valid_acc"``.
     n_iter_ : int
         Number of epochs run.
+    precision_ : {"float32", "bfloat16"}
+        What `precision` stood for on the device.
     n_steps_ : int
         Number of steps of a sample.
     sample_shape_ : tuple of int
@@ -150,8 +159,12 @@ class SMAClassifier(SpikingClassifier):
     Interrupting a fit (Ctrl-C) keeps the weights of that moment, as in skorch.
 
     Tables and series are predicted in float64, so that the answer for a sample does not depend on
-    the others predicted with it; frames and images are predicted in float32, where the last bits
-    may depend on it and a membrane potential at the very threshold can flip a spike.
+    the others predicted with it; frames and images are predicted in `precision_`, where the last
+    bits may depend on it and a membrane potential at the very threshold can flip a spike.
+
+    Predictions come from a copy of the network whose batch norms are folded into the convolutions
+    (:func:`skspike.nn.fold_norms`): its spikes may differ from those of `model_` in the same rare
+    cases. The copy is made by the first prediction after a change, and never pickled.
 
     References
     ----------
@@ -225,6 +238,7 @@ class SMAClassifier(SpikingClassifier):
         class_weight=None,
         warm_start=False,
         device="auto",
+        precision="float32",
         backend="auto",
         random_state=None,
         verbose=0,
@@ -261,6 +275,7 @@ class SMAClassifier(SpikingClassifier):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.device = device
+        self.precision = precision
         self.backend = backend
         self.random_state = random_state
         self.verbose = verbose

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+
 import numpy as np
 
 from skspike import SMAClassifier
@@ -18,6 +21,18 @@ def quick(**params) -> SMAClassifier:
     """Return an estimator that fits in a moment."""
     small = {"width": 4, "scales": (1, 3), "max_epochs": 2, "n_steps": 4, "random_state": 0}
     return SMAClassifier(**{**small, "device": "cpu", **params})
+
+
+@functools.cache
+def _fitted(kind: str) -> SMAClassifier:
+    """Return an estimator trained long enough that its neurons fire and its answers differ."""
+    settings = {"batch_size": 4, "max_epochs": 6, "lr": 0.01, "threshold": 0.5}
+    return quick(**settings).fit(*samples(kind, n=40, n_classes=3))
+
+
+def fitted(kind: str) -> tuple[SMAClassifier, np.ndarray]:
+    """Return a copy of an estimator that tells three classes apart, and the samples it knows."""
+    return copy.deepcopy(_fitted(kind)), samples(kind, n=40, n_classes=3)[0]
 
 
 def samples(kind: str, n: int = 24, n_classes: int = 2, seed: int = 0):

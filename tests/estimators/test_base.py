@@ -14,7 +14,7 @@ from skspike import config_context
 from skspike.estimators import _base
 from skspike.estimators._base import SampleFirst
 from skspike.exceptions import BackendError
-from tests.estimators.common import assert_same_weights, quick, samples, weights
+from tests.estimators.common import assert_same_weights, fitted, quick, samples, weights
 
 
 class Echo(torch.nn.Module):
@@ -179,6 +179,27 @@ def test_frames_are_answered_nearly_alone_as_among_others():
     together = classifier.decision_function(X)
     alone = np.concatenate([classifier.decision_function(X[i : i + 1]) for i in range(len(X))])
     assert np.mean(np.abs(alone - together) < 1e-5) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["series", "frames"])
+def test_folded_norms_predict_what_the_network_does(kind):
+    classifier, X = fitted(kind)
+    module = classifier.net_.module_.double()  # in which no spike hangs on the rounding
+    with torch.inference_mode():
+        outputs = module(torch.from_numpy(X)).numpy()
+    assert outputs.mean(1).std(axis=0).min() > 0.1
+    np.testing.assert_allclose(classifier._outputs(X), outputs, rtol=0, atol=1e-10)
+    np.testing.assert_array_equal(classifier.predict(X), outputs.mean(1).argmax(1))
+
+
+def test_predictions_in_float32_are_those_of_the_unfolded_network():
+    classifier, X = fitted("frames")
+    with torch.inference_mode():
+        unfolded = classifier.net_.module_(torch.from_numpy(X)).mean(1).argmax(1).numpy()
+    assert len(np.unique(unfolded)) == 3
+    np.testing.assert_array_equal(classifier.predict(X), unfolded)
+    np.testing.assert_array_equal(classifier.predict_proba(X).argmax(1), classifier.predict(X))
+    np.testing.assert_array_equal(classifier.decision_function(X).argmax(1), classifier.predict(X))
 
 
 def test_predictions_do_not_depend_on_their_batches(monkeypatch):
