@@ -99,9 +99,9 @@ class TimeGroup:
         except RuntimeError as error:
             raise ProcessLostError(
                 f"Process {self.rank} of {self.size}, with the steps {self.start} to "
-                f"{self.stop - 1}, lost contact while it {doing}: another process has ended or is "
-                "slower than the timeout; end all of them and start again from your last "
-                f"checkpoint. ({str(error).splitlines()[0]})"
+                f"{self.stop - 1}, lost contact while it {doing}: another process has ended, or "
+                "took longer than the timeout. End all of them, and start again from your last "
+                "checkpoint."
             ) from error
 
 

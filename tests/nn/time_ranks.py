@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -18,7 +19,7 @@ from skspike.models import create_model
 from tests.models.common import excite
 
 T, N, SIZE = 10, 3, 4
-TIMEOUT = 3.0
+TIMEOUT = 4.0
 IMAGE, VECTOR = (2, 9, 8), (5,)
 
 # name: number of processes, chunks
@@ -47,9 +48,7 @@ CASES = {
     "plif first": (lambda: nn.Sequential(snn.ParametricLIF(3.0), nn.Linear(5, 3)), VECTOR),
     "lif first": (lambda: nn.Sequential(snn.LIF(v_reset=-0.25), nn.Linear(5, 3)), VECTOR),
     "adaptive": (
-        lambda: nn.Sequential(
-            snn.BatchNorm1d(5, momentum=None), snn.AdaptiveLIF(5), nn.Linear(5, 3)
-        ),
+        lambda: nn.Sequential(snn.BatchNorm1d(5), snn.AdaptiveLIF(5), nn.Linear(5, 3)),
         VECTOR,
     ),
 }
@@ -59,9 +58,13 @@ RUNS = [(s, n) for s in SPLITS for n in CASES if "uneven" in s or "," not in n]
 
 
 def build(name, seed=0):
-    """Return a network in double precision that fires."""
+    """Return a network in double precision that fires, with norms of either momentum."""
     torch.manual_seed(seed)
-    return excite(CASES[name][0]()).double()
+    network = excite(CASES[name][0]()).double()
+    norms = (m for m in network.modules() if hasattr(m, "momentum"))
+    for norm, momentum in zip(norms, itertools.cycle((0.3, None))):
+        norm.momentum = momentum
+    return network
 
 
 def draw(name):
@@ -183,6 +186,7 @@ def lose(rank, leave):
     network = nn.Sequential(
         snn.ParametricLIF(), Leave(leave if rank == 1 else None), snn.ParametricLIF()
     )
+    dist.barrier()  # the time starts when all have come
     shared = snn.TimeParallel(network, timeout=TIMEOUT)
     start = time.monotonic()
     try:
