@@ -30,6 +30,10 @@ class BasicBlock(nn.Module):
         self.neuron2 = make_neuron()
         self.downsample = projection(in_channels, channels, stride)
 
+    def foldable(self) -> list[tuple[str, str]]:
+        """Name the pairs that :func:`skspike.nn.fold_norms` makes one layer of."""
+        return [("conv1", "bn1"), ("conv2", "bn2")]
+
     def forward(self, x: Tensor) -> Tensor:
         """Map spikes (T, N, C, H, W) to spikes of the block's width."""
         y = fire(self.bn1, self.neuron1, self.conv1(x))
@@ -56,6 +60,10 @@ class BottleneckBlock(nn.Module):
         self.bn3 = BatchNorm2d(out_channels)
         self.neuron3 = make_neuron()
         self.downsample = projection(in_channels, out_channels, stride)
+
+    def foldable(self) -> list[tuple[str, str]]:
+        """Name the pairs that :func:`skspike.nn.fold_norms` makes one layer of."""
+        return [("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3")]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map spikes (T, N, C, H, W) to spikes of four times the block's width."""
@@ -194,6 +202,16 @@ class SpikingResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def foldable(self) -> list[tuple[str, str]]:
+        """Name the pairs that :func:`skspike.nn.fold_norms` makes one layer of.
+
+        Returns
+        -------
+        pairs : list of tuple of str
+            Names of a layer and of the norm applied right after it.
+        """
+        return [("conv1", "bn1")]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output of every step, (n_steps, n_samples, n_classes)."""
