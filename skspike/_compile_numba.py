@@ -33,7 +33,8 @@ def specialize(template: Callable, **constants: object) -> Callable:
     disk cache can mix up versions that several processes compile for different types, so what
     decides the types must be among the constants.
     """
-    used = sorted(_used(template, constants))
+    # `real`, the type of the numbers, decides the types of arguments even where nothing names it
+    used = sorted(_used(template, constants) | ({"real"} & constants.keys()))
     values = tuple(constants[name] for name in used)
     # 1, 1.0 and True are equal, and yet give different code.
     return _compile(template, tuple(zip(used, values, strict=True)), tuple(map(type, values)))

@@ -141,6 +141,13 @@ def test_constants_that_nothing_names_do_not_make_a_version(templates):
     assert specialize(templates.total, term=templates.shifted, FACTOR=3.0, OTHER=[]) is first
 
 
+def test_the_type_of_the_numbers_makes_a_version_even_if_nothing_names_it(templates):
+    term = templates.scaled
+    single = specialize(templates.total, term=term, FACTOR=2.0, real=np.float32)
+    double = specialize(templates.total, term=term, FACTOR=2.0, real=np.float64)
+    assert single(np.arange(4, dtype=np.float32)) == double(np.arange(4.0)) == 12
+
+
 def test_compiling_is_logged_once(templates, caplog):
     kernel = specialize(templates.total, term=templates.shifted)
     with caplog.at_level(logging.INFO, logger="skspike"):
