@@ -123,8 +123,10 @@ def empty_dense(like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     n_bytes = like.numel() * dtype.itemsize
     if n_bytes < LARGE or like.device.type != "cpu":
         return torch.empty_strided(like.shape, like.stride(), dtype=dtype, device=like.device)
-    storage = torch.from_numpy(_cache.take(n_bytes)).untyped_storage()
-    return like.new_empty(0, dtype=dtype).set_(storage, 0, like.shape, like.stride())
+    # In place: a view, or a storage that Python has seen, counts as held by others too, and
+    # autograd would add up gradients in fresh memory.
+    flat = torch.from_numpy(_cache.take(n_bytes)).view(dtype)
+    return flat.as_strided_(like.shape, like.stride())
 
 
 def aligned(n: int, dtype: np.dtype) -> np.ndarray:

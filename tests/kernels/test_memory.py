@@ -269,3 +269,27 @@ def test_like_layout_keeps_values_and_takes_strides():
     assert found.stride() == like.stride()
     assert torch.equal(found, x)
     assert like_layout(found, like) is found
+
+
+@pytest.mark.parametrize("n", [4, 2**20], ids=["small", "kept for reuse"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autograd_adds_gradients_up_in_place(n, dtype):
+    """What our kernels return for a gradient is taken over, if another is added to it."""
+
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, dy):
+            return empty_dense(dy).fill_(2)
+
+    x = torch.ones(n, dtype=dtype).requires_grad_()
+    y = 1 * x
+    first = y + 1  # its gradient comes last: autograd goes back in time
+    total = Twice.apply(y) + first
+    with torch.profiler.profile() as profile:
+        total.backward(torch.ones_like(x))
+    assert (x.grad == 3).all()
+    assert {"aten::add_"} == {e.key for e in profile.key_averages() if "aten::add" in e.key}
