@@ -47,6 +47,11 @@ def precision(place: torch.device, name: str) -> contextlib.AbstractContextManag
     return torch.autocast(place.type, DTYPES[name])
 
 
+def lay_out(name: str, x: Tensor) -> Tensor:
+    """Prepare a batch for ours: channels last, in the precision of the first convolution."""
+    return channels_last(x.to(DTYPES[name]))
+
+
 def training_arm(
     model: nn.Module,
     loss_of: Callable[[Tensor, Tensor], Tensor],
@@ -182,10 +187,11 @@ def bench_vgg(setting: Setting, training: bool) -> None:
     def ours(name: str) -> Arm:
         model = copy.deepcopy(network) if training else fold_norms(network.eval())
         model.to(memory_format=torch.channels_last)
+        prepare = functools.partial(lay_out, name)
         if not training:
-            return inference_arm(model, place, name, channels_last)
+            return inference_arm(model, place, name, prepare)
         adamw = torch.optim.AdamW(model.parameters(), 1e-4, weight_decay=1e-3, fused=True)
-        return training_arm(model, vgg_loss, adamw, place, name, channels_last)
+        return training_arm(model, vgg_loss, adamw, place, name, prepare)
 
     def peer(name: str, fused: bool) -> Arm:
         model = peer_networks.sma_vgg8(CLASSES, n_steps, width).to(place)
@@ -262,24 +268,23 @@ def bench_resnet(setting: Setting, gesture: bool = False) -> None:
     x = (torch.rand(n_steps, n_samples, 3, side, side, device=place) < 0.3).float()
     y = torch.randint(10, (n_samples,), device=place)
 
-    def arm(model: nn.Module, name: str, prepare: Callable[[Tensor], Tensor]) -> Arm:
-        options = {"fused": True} if prepare is channels_last else {}
-        adam = torch.optim.Adam(model.parameters(), 1e-3, **options)
-        return training_arm(model, cross_entropy, adam, place, name, prepare)
-
     def ours(name: str) -> Arm:
         model = copy.deepcopy(network).to(memory_format=torch.channels_last)
-        return arm(model, name, channels_last)
+        adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+        prepare = functools.partial(lay_out, name)
+        return training_arm(model, cross_entropy, adam, place, name, prepare)
+
+    def peer(model: nn.Module) -> Arm:
+        peer_networks.copy_weights(network, model.to(place))
+        adam = torch.optim.Adam(model.parameters(), 1e-3)
+        return training_arm(model, cross_entropy, adam, place, "float32")
 
     def stepped() -> Arm:
-        peer = peer_networks.SteppedResNet18(10, loops.decaying_step, width).to(place)
-        peer_networks.copy_weights(network, peer)
-        return arm(peer, "float32", lambda x: x)
+        return peer(peer_networks.SteppedResNet18(10, loops.decaying_step, width))
 
     def layered() -> Arm:
-        peer = create_model("spiking_resnet18", n_classes=10, width=width, backend="reference")
-        peer_networks.copy_weights(network, peer.to(place))
-        return arm(peer, "float32", lambda x: x)
+        options = {"n_classes": 10, "width": width, "backend": "reference"}
+        return peer(create_model("spiking_resnet18", **options))
 
     n_operations = 3 * operations(network, x)
     wide = (n_steps * n_samples, width, side // 4, side // 4)
