@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable
 from hashlib import blake2b
@@ -97,13 +98,21 @@ def _njit_cached(function: Callable) -> Callable:
 def _announce_compilation(dispatcher: Any, name: str) -> Callable:
     """Log how long the first call spent on compiling, unless the cache served it."""
 
+    compiled = False
+    first = threading.Lock()
+
     @functools.wraps(dispatcher)
     def kernel(*args: object) -> object:
-        if dispatcher.signatures:
+        nonlocal compiled
+        if compiled:
             return dispatcher(*args)
-        start = time.perf_counter()
-        result = dispatcher(*args)
-        dispatcher.disable_compile()
+        with first:  # a thread that came second would find compiling disabled
+            if compiled:
+                return dispatcher(*args)
+            start = time.perf_counter()
+            result = dispatcher(*args)
+            dispatcher.disable_compile()
+            compiled = True
         if not dispatcher.stats.cache_hits:
             seconds = time.perf_counter() - start
             log.info("compiled kernel %s in %.1f s; later processes find it cached", name, seconds)

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -146,6 +147,14 @@ def test_the_type_of_the_numbers_makes_a_version_even_if_nothing_names_it(templa
     single = specialize(templates.total, term=term, FACTOR=2.0, real=np.float32)
     double = specialize(templates.total, term=term, FACTOR=2.0, real=np.float64)
     assert single(np.arange(4, dtype=np.float32)) == double(np.arange(4.0)) == 12
+
+
+def test_threads_that_meet_at_the_first_call_all_succeed(templates):
+    for i in range(20):
+        kernel = specialize(templates.total, term=templates.scaled, FACTOR=100.0 + i)
+        with ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(kernel, [np.ones(1)] * 8))
+        assert results == [100.0 + i] * 8
 
 
 def test_compiling_is_logged_once(templates, caplog):
