@@ -122,10 +122,10 @@ class SpikingNet(NeuralNet):
 
     def predictor(self) -> torch.nn.Module:
         """Return the module as it predicts, made anew when anything in it has changed."""
-        state = _state(self.module_.eval())
-        if self._predictor is None or self._predictor[0] != state:
-            self._predictor = state, self.module_.predictor()
-        return self._predictor[1]
+        state, kept = _state(self.module_.eval()), self._predictor
+        if kept is None or kept[0] != state:
+            kept = self._predictor = state, self.module_.predictor()
+        return kept[1]
 
     def move_to(self, device: torch.device) -> None:
         """Move the module and the optimizer's state."""

@@ -45,6 +45,7 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.copied: list[int] = []
         self.not_channels_last: set[str] = set()
+        self.floats: set[torch.dtype] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
@@ -53,9 +54,12 @@ class Watch(TorchDispatchMode):
         if name in COPIES and is_map(source) and source.stride() != out.stride():
             self.copied.append(out.numel() * out.element_size())
         elif name not in VIEWS:
-            seen = filter(is_map, tree_leaves([args, kwargs, out]))
+            seen = list(filter(is_map, tree_leaves([args, kwargs, out])))
             if not all(map(is_channels_last, seen)):
                 self.not_channels_last.add(name)
+            # of all steps: the state of the neurons, one step, is float32 always
+            steps = [x for x in seen if x.is_floating_point() and x.shape[0] in (T, T * N)]
+            self.floats |= {x.dtype for x in steps}
         return out
 
 
@@ -79,6 +83,7 @@ def test_a_training_step_copies_no_layout_but_that_of_the_frames(precision, neur
     with Watch() as watch:
         net(x).square().sum().backward()
     assert not watch.not_channels_last
+    assert watch.floats == {getattr(torch, precision)}
     itemsize = 4 if precision == "float32" else 2
     assert sum(watch.copied) == x.numel() * itemsize
 
@@ -89,6 +94,7 @@ def test_nor_does_a_prediction(precision):
     with Watch() as watch, torch.inference_mode():
         net(x)
     assert not watch.not_channels_last
+    assert watch.floats == {getattr(torch, precision)}
     assert sum(watch.copied) == x.numel() * (4 if precision == "float32" else 2)
 
 
