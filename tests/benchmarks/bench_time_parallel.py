@@ -117,7 +117,8 @@ def time_alone(size: tuple, place: torch.device, n_threads: int, seconds: float)
     torch.set_num_threads(n_threads)
     network = make_network(size[2]).to(place)
     step = functools.partial(train, network, lambda steps: steps)
-    times = interleave({"step": step}, [draw(size, place)], place, seconds, 7)["step"]
+    inputs, at_least = [draw(size, place)], 3 if seconds else 1
+    times = interleave({"step": step}, inputs, place, seconds, 7, at_least)["step"]
     torch.set_num_threads(before)
     return statistics.median(times)
 
@@ -159,7 +160,8 @@ def bench_model(setting: Setting) -> None:
     """Measure one GPU and a copy on it, and say what the model makes of several GPUs."""
     size = setting.pick(SIZES["cpu"], SIZES["cuda"], SIZES["tiny"])
     place = setting.place
-    alone = time_alone(size, place, torch.get_num_threads(), 4.0)
+    seconds = 0.0 if setting.tiny else 4.0
+    alone = time_alone(size, place, torch.get_num_threads(), seconds)
     shapes = [torch.Size(shape).numel() for shape in neuron_layers(size[1], size[2])]
     source, target = torch.rand(2, sum(shapes) // len(shapes), device=place)
     copies = interleave({"copy": target.copy_}, [(source,)] * 16, place, 1.0)["copy"]

@@ -75,8 +75,10 @@ def compare(
     arms = {name: arm for name, arm in arms.items() if name in names}
     place = setting.place
     steps = {name: arm.step for name, arm in arms.items()}
-    budget = 0.0 if setting.tiny else SECONDS[setting.device]
-    times = interleave(steps, inputs, place, budget)
+    if setting.tiny:
+        times = interleave(steps, inputs, place, 0.0, at_least=1)
+    else:
+        times = interleave(steps, inputs, place, SECONDS[setting.device])
     memory = {name: _memory(setting, arm, inputs) for name, arm in arms.items()}
     kind = "peak_memory" if place.type == "cuda" else "bytes_saved"
     for our_name, peer, target in pairs:
