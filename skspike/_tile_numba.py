@@ -38,29 +38,30 @@ def n_rows(dtype: np.dtype) -> int:
 
 
 @functools.cache
-def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False) -> Callable:
+def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False, prefetch: str = "") -> Callable:
     r"""Return a function for templates that multiplies a few rows of one matrix by another.
 
-    ``tile(a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, n, add)`` computes
+    ``tile((a, at, step), (b, at, step), (c, at, step), n, add, ahead)`` computes
     :math:`c_{rl} = \sum_{k < n} a_{rk} b_{kl}`, added to what `c` holds if `add`, for
     ``n_rows(dtype)`` rows r and ``n_lanes(dtype)`` lanes l. `a`, `b`, `c` are flat arrays that hold
-    the matrices from the offsets `_at` on, and `_step` is from one k (in `c`: one r) to the next.
+    the matrices from the offset `at` on, and it is `step` from one k (in `c`: one r) to the next.
     The lanes are neighbours in memory; complex matrices hold so many real parts, then as many
     imaginary parts. So does `a` with its rows, or if `by_row` with its k, a multiple of those being
-    `a_step` apart.
+    a step apart.
 
-    `kind` is ``"real"``, ``"complex"``, or ``"conjugate"`` for the conjugate of `b`.
+    `kind` is ``"real"``, ``"complex"``, or ``"conjugate"`` for the conjugate of `b`. What lies
+    `ahead` numbers after the part of ``"b"`` or ``"c"`` in use is fetched into the cache, if
+    `prefetch` names one of them.
     """
     lanes, rows = n_lanes(dtype), n_rows(dtype)
     parts = 1 if kind == "real" else 2
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, n, add = values
-        a, b, c = (
-            context.make_array(signature.args[i])(context, builder, values[i]).data
-            for i in (0, 3, 6)
+        *matrices, n, add, ahead = values
+        (a, a_at, a_step), (b, b_at, b_step), (c, c_at, c_step) = (
+            unpack(context, builder, *pair) for pair in zip(signature.args, matrices, strict=False)
         )
-        number = context.get_value_type(signature.args[0].dtype)
+        number = context.get_value_type(signature.args[0][0].dtype)
         vector = ir.VectorType(number, lanes)
         multiply_add = cgutils.get_or_insert_function(
             builder.module,
@@ -85,6 +86,13 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False) -> Callable:
                 first, none, ir.Constant(ir.VectorType(index, lanes), None)
             )
 
+        def fetch(array: Any, i: Any, *, to_write: bool) -> None:
+            byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+            touch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            place = builder.bitcast(builder.gep(array, [i]), byte)
+            builder.call(touch, [place, *(ir.Constant(flag, v) for v in (int(to_write), 3, 1))])
+
         # LLVM turns these stack slots into registers.
         sums, places = {}, {}
         for r in range(rows):
@@ -94,6 +102,8 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False) -> Callable:
                 sums[r, part] = cgutils.alloca_once(builder, vector)
                 before = builder.select(add, load(c, places[r, part]), ir.Constant(vector, None))
                 builder.store(before, sums[r, part])
+                if prefetch == "c":
+                    fetch(c, builder.add(places[r, part], ahead), to_write=True)
 
         def accumulate(r: int, part: int, x: Any, y: Any) -> None:
             total = builder.call(multiply_add, [x, y, builder.load(sums[r, part])])
@@ -108,6 +118,9 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False) -> Callable:
                 at = builder.add(a_at, builder.mul(k, a_step))
             b_k = builder.add(b_at, builder.mul(k, b_step))
             b_re, b_im = load(b, b_k), load(b, plus(b_k, lanes)) if parts == 2 else None
+            if prefetch == "b":
+                for part in range(parts):
+                    fetch(b, plus(builder.add(b_k, ahead), part * lanes), to_write=False)
             for r in range(rows):
                 a_rk = plus(at, r * parts * lanes if by_row else r)
                 a_re = spread(a, a_rk)
@@ -123,11 +136,15 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False) -> Callable:
             builder.store(builder.load(sums[key]), pointer(c, place), align=dtype.itemsize)
         return context.get_dummy_value()
 
-    def tile(typingctx, a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, n, add):  # type: ignore[no-untyped-def]
-        i = types.intp
-        return types.void(a, i, i, b, i, i, c, i, i, i, types.boolean), codegen
+    def unpack(context: Any, builder: Any, kind: Any, value: Any) -> tuple:
+        array, at, step = cgutils.unpack_tuple(builder, value, 3)
+        return context.make_array(kind[0])(context, builder, array).data, at, step
+
+    def tile(typingctx, a, b, c, n, add, ahead):  # type: ignore[no-untyped-def]
+        matrices = (types.Tuple((m[0], types.intp, types.intp)) for m in (a, b, c))
+        return types.void(*matrices, types.intp, types.boolean, types.intp), codegen
 
     # `specialize` tells versions apart by name: this one is made from all that decides the code.
-    content = (inspect.getsource(make_tile), str(dtype), kind, by_row, lanes, rows)
+    content = (inspect.getsource(make_tile), str(dtype), kind, by_row, lanes, rows, prefetch)
     tile.__name__ = f"tile_{blake2b(repr(content).encode(), digest_size=8).hexdigest()}"
     return intrinsic(tile)

@@ -15,7 +15,7 @@ by_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def _product(a, a_step, b, b_step, c, c_step, n, add):
-    tile(a, 1, a_step, b, 2, b_step, c, 3, c_step, n, add)
+    tile((a, 1, a_step), (b, 2, b_step), (c, 3, c_step), n, add, 8)
 
 
 def _draw(shape, dtype):
@@ -49,12 +49,13 @@ def test_real(dtype, n, add):
 @by_dtype
 @pytest.mark.parametrize("add", [False, True])
 @pytest.mark.parametrize("kind", ["complex", "conjugate"])
-def test_complex(dtype, kind, add):
+@pytest.mark.parametrize("prefetch", ["", "b", "c"])
+def test_complex(dtype, kind, add, prefetch):
     n, lanes, rows = 7, n_lanes(np.dtype(dtype)), n_rows(np.dtype(dtype))
     a, b = _draw((n, 2, lanes), dtype), _draw((n, 2, lanes), dtype)[::-1].copy()
     c = _draw((rows, 3, 2, lanes), dtype)
     flat_c = _shift(c, 3)
-    kernel = specialize(_product, tile=make_tile(np.dtype(dtype), kind))
+    kernel = specialize(_product, tile=make_tile(np.dtype(dtype), kind, prefetch=prefetch))
     args = _shift(a, 1), 2 * lanes, _shift(b, 2), 2 * lanes, flat_c, 6 * lanes, n, add
     kernel(*args)
     second = _complex(b).conj() if kind == "conjugate" else _complex(b)
@@ -103,9 +104,10 @@ def test_width_is_that_of_a_register():
 
 def test_versions_have_names_of_their_own():
     tiles = [
-        make_tile(np.dtype(dtype), kind, by_row=by_row)
+        make_tile(np.dtype(dtype), kind, by_row=by_row, prefetch=prefetch)
         for dtype in (np.float32, np.float64)
         for kind in ("real", "complex", "conjugate")
         for by_row in (False, True)
+        for prefetch in ("", "b", "c")
     ]
     assert len({repr(t) for t in tiles}) == len(tiles)

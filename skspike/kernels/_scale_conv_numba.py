@@ -17,17 +17,17 @@ from ._spectral_conv_numba import backward as spectral_backward
 from ._spectral_conv_numba import cut_maps
 from ._spectral_conv_numba import forward as spectral_forward
 
-# What a multiplication costs, where one in a product of spectra costs 1: measured on an AMD Zen 5
-# with two threads. A convolution in bfloat16 does two at once.
-DIRECT = {torch.float64: 2.0, torch.float32: 0.8, torch.bfloat16: 0.4}
-TRANSFORM = 4.0  # that of a transform waits for memory
+# What a multiplication costs, where one in a product of spectra costs 1: measured on an AMD Zen 5.
+# torch convolves bfloat16 at twice the speed of float32, and float64 without oneDNN.
+DIRECT = {torch.float64: 6.0, torch.float32: 0.85, torch.bfloat16: 0.45}
+TRANSFORM = 3.0  # that of a transform waits for memory
 OVERHEAD = 2e7  # and going through spectra at all takes some more calls
 
 
 def forward(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> list[Tensor]:
     """Return the convolutions of `x`, (T, N, C, H, W), channels-last."""
     maps = _maps(x)
-    spectral = choose_spectral(maps, weights)
+    spectral = choose_spectral(maps, weights, n_products=1)
     results = {i: _direct(maps, weights[i], biases[i]) for i in _others(spectral, weights)}
     chosen = [[values[i] for i in spectral] for values in (weights, biases)]
     if spectral:
@@ -40,7 +40,7 @@ def backward(
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Return the gradients to `x`, the weights and the biases; empty where not needed."""
     maps, dy_maps = _maps(x), [_maps(dy.to(x.dtype)) for dy in dys]
-    spectral = choose_spectral(maps, weights)
+    spectral = choose_spectral(maps, weights, n_products=2)
     dx: Tensor | None = None
     dweights: dict[int, Tensor] = {}
     dbiases: dict[int, Tensor] = {}
@@ -65,26 +65,29 @@ def backward(
     )
 
 
-def choose_spectral(x: Tensor, weights: Sequence[Tensor]) -> list[int]:
-    """Return which convolutions of `x`, (M, H, W, C), cost less through their spectra."""
+def choose_spectral(x: Tensor, weights: Sequence[Tensor], n_products: int) -> list[int]:
+    """Return which convolutions of `x`, (M, H, W, C), cost less through their spectra.
+
+    A forward pass takes one product for each, a backward pass two.
+    """
     n_maps, height, width, c_in = x.shape
     itemsize = compute_dtype(x.dtype).itemsize
     # The larger a kernel, the more it gains: only sets of the largest need looking at.
     largest_first = sorted(range(len(weights)), key=lambda i: -weights[i].shape[-1])
 
-    def direct(i: int) -> float:
-        return DIRECT[x.dtype] * n_maps * height * width * weights[i].numel()
-
     def cost(n: int) -> float:
         chosen, others = largest_first[:n], largest_first[n:]
-        total = sum(direct(i) for i in others)
-        if n:
-            outs = tuple((weights[i].shape[0], weights[i].shape[-1]) for i in chosen)
-            cut = cut_maps(height, width, c_in, outs, itemsize)
-            c_out = sum(c for c, _ in outs)
-            n_turns = cut.n_turns * n_maps * (c_in + c_out) + cut.n_kernel_turns * c_in
-            total += 4 * cut.n_products * n_maps * c_in * c_out + TRANSFORM * n_turns + OVERHEAD
-        return total
+        n_direct = n_maps * height * width * sum(weights[i].numel() for i in others)
+        direct = DIRECT[x.dtype] * n_products * n_direct
+        if not chosen:
+            return direct
+        outs = tuple((weights[i].shape[0], weights[i].shape[-1]) for i in chosen)
+        cut = cut_maps(height, width, c_in, outs, itemsize)
+        c_out = sum(c for c, _ in outs)
+        n_turns = cut.n_turns * n_maps * (n_products * c_in + c_out)
+        n_turns += cut.n_kernel_turns * n_products * c_in
+        products = 4 * cut.n_products * n_products * n_maps * c_in * c_out
+        return direct + products + TRANSFORM * n_turns + OVERHEAD
 
     best = min(range(len(weights) + 1), key=cost)
     return sorted(largest_first[:best])

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from ._memory import LINE, aligned, compute_dtype, numpy_dtype
-from ._spectra_numba import Grid, Spectra, Tiling, analyse, correlate, multiply, synthesise
+from ._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
+from ._spectra_tables import Grid, Tiling
 
 BUDGET = 2**28  # bytes that the spectra may take, about
 

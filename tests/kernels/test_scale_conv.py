@@ -16,7 +16,7 @@ SIZES = (1, 3, 5, 7)
 def way(request, monkeypatch):
     """Let kernels take one way, whatever it costs."""
     chosen = {"spectra": [0, 1, 2, 3], "torch": [], "mixed": [0, 3]}[request.param]
-    monkeypatch.setattr(_scale_conv_numba, "choose_spectral", lambda *_: chosen)
+    monkeypatch.setattr(_scale_conv_numba, "choose_spectral", lambda *_, **__: chosen)
 
 
 def make(shape=(2, 2, 3, 6, 5), c_out=4, dtype=torch.float64, sizes=SIZES):
@@ -227,7 +227,7 @@ def test_autocast_rounds_the_input():
 
 @pytest.mark.parametrize("shape", [(2, 2, 3, 6, 5), (1, 1, 1, 1, 1), (2, 1, 3, 1, 4)], ids=str)
 def test_opcheck(shape, monkeypatch):
-    monkeypatch.setattr(_scale_conv_numba, "choose_spectral", lambda *_: [1])
+    monkeypatch.setattr(_scale_conv_numba, "choose_spectral", lambda *_, **__: [1])
     x, weights, _ = make(shape, sizes=(1, 3))
     biases = [torch.randn(len(w), dtype=torch.float64, requires_grad=True) for w in weights]
     torch.library.opcheck(conv_forward, (x, weights, biases, "numba"))

@@ -19,10 +19,11 @@ def kernels(c_in, c_out, sizes, dtype=torch.float32):
 # --- the choice ---
 
 
+@pytest.mark.parametrize("n_products", [1, 2])
 @pytest.mark.parametrize(("channels", "size"), [(128, 17), (256, 8)])
-def test_large_kernels_go_through_spectra(channels, size):
+def test_large_kernels_go_through_spectra(channels, size, n_products):
     x = torch.empty(160, size, size, channels)
-    chosen = choose_spectral(x, kernels(channels, channels, (1, 3, 5, 7)))
+    chosen = choose_spectral(x, kernels(channels, channels, (1, 3, 5, 7)), n_products)
     assert {2, 3} <= set(chosen)
     assert 0 not in chosen
 
@@ -34,14 +35,14 @@ def test_large_kernels_go_through_spectra(channels, size):
 )
 def test_small_problems_do_not(shape):
     x = torch.empty(shape)
-    assert choose_spectral(x, kernels(shape[-1], 16, (1, 3, 5, 7))) == []
+    assert choose_spectral(x, kernels(shape[-1], 16, (1, 3, 5, 7)), 1) == []
 
 
 def test_no_kernel_is_chosen_before_a_larger_one():
     for n_maps in (1, 10, 100, 1000):
         x = torch.empty(n_maps, 12, 12, 64)
         sizes = (7, 1, 5, 3)
-        chosen = [sizes[i] for i in choose_spectral(x, kernels(64, 64, sizes))]
+        chosen = [sizes[i] for i in choose_spectral(x, kernels(64, 64, sizes), 1)]
         assert sorted(chosen) == sorted(sizes)[len(sizes) - len(chosen) :]
 
 
@@ -49,7 +50,7 @@ def test_fast_convolutions_are_left_alone():
     counts = []
     for dtype in (torch.bfloat16, torch.float32, torch.float64):
         x = torch.empty(40, 12, 12, 64, dtype=dtype)
-        counts.append(len(choose_spectral(x, kernels(64, 64, (1, 3, 5, 7)))))
+        counts.append(len(choose_spectral(x, kernels(64, 64, (1, 3, 5, 7)), 2)))
     assert counts == sorted(counts)
 
 
@@ -59,7 +60,7 @@ def test_fast_convolutions_are_left_alone():
 @pytest.mark.parametrize("chosen", [[], [0], [1, 2], [0, 1, 2]], ids=str)
 @pytest.mark.parametrize("needs", [(True, True), (True, False), (False, True)], ids=str)
 def test_both_ways_together(chosen, needs, monkeypatch):
-    monkeypatch.setattr(_scale_conv_numba, "choose_spectral", lambda *_: chosen)
+    monkeypatch.setattr(_scale_conv_numba, "choose_spectral", lambda *_, **__: chosen)
     needs_dx, needs_dw = needs
     torch.manual_seed(0)
     x = torch.randn(2, 3, 3, 6, 5, dtype=torch.float64, requires_grad=True)

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from skspike.kernels._spectra_numba import (
-    Grid,
-    Spectra,
-    Tiling,
-    analyse,
-    correlate,
-    multiply,
-    synthesise,
-)
+from skspike.kernels._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
+from skspike.kernels._spectra_tables import Grid, Tiling
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
 GRIDS = [Grid(1, 1), Grid(2, 3), Grid(3, 2), Grid(7, 5), Grid(8, 8), Grid(20, 9), Grid(17, 34)]
@@ -71,14 +64,6 @@ def test_synthesise_is_the_inverse(grid, dtype, n_channels):
     y = torch.full_like(x, torch.nan)
     synthesise(analyse(x, grid, *tilings), y, bias, *tilings)
     torch.testing.assert_close(y, x + bias, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
-
-
-def test_half_the_frequencies_are_enough():
-    for height, width in GRIDS:
-        # real and imaginary parts, of which those at mirrored frequencies are zero
-        n = Grid(height, width).n_frequencies
-        mirrored = (2 - height % 2) * (2 - width % 2)
-        assert 2 * n - mirrored == height * width
 
 
 def test_tiles_are_read_with_their_surroundings():

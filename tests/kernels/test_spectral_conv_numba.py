@@ -12,6 +12,7 @@ from torch.nn.functional import conv2d
 
 from skspike import _tile_numba
 from skspike.kernels import _spectra_numba, _spectral_conv_numba
+from skspike.kernels._spectra_tables import Tiling
 from skspike.kernels._spectral_conv_numba import backward, cut_maps, forward
 
 # Relative to the largest value of a result: a rounding error of a transform is spread over its map.
@@ -111,7 +112,7 @@ def test_many_channels_are_cut_smaller():
 def test_any_tiles_give_the_same(step, monkeypatch):
     def tilings(size, reach):
         step_here = min(step, size)
-        return [_spectra_numba.Tiling(size, 0, step_here, -(-size // step_here), reach)]
+        return [Tiling(size, 0, step_here, -(-size // step_here), reach)]
 
     monkeypatch.setattr(_spectral_conv_numba, "_tilings", tilings)
     cut_maps.cache_clear()
