@@ -142,7 +142,7 @@ def bench_snntorch(setting: Setting) -> None:
         return lif(x, decay_input=False, detach_reset=False)[0]
 
     def build() -> Arm:
-        layer = peers.snntorch_lif()
+        layer = peers.snntorch_lif(setting.place)
         check_training(ours, layer, *inputs[0])
         return training_arm(layer)
 

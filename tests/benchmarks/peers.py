@@ -52,7 +52,7 @@ def spikingjelly_block(channels: int) -> nn.Module:
     )
 
 
-def snntorch_lif() -> Callable[[Tensor], Tensor]:
+def snntorch_lif(place: torch.device) -> Callable[[Tensor], Tensor]:
     """Return snnTorch's Leaky in a loop over time: no decay of the input, reset not detached."""
     try:
         import snntorch
@@ -61,7 +61,7 @@ def snntorch_lif() -> Callable[[Tensor], Tensor]:
         raise _missing("snntorch", error) from error
     layer = snntorch.Leaky(
         beta=0.5, spike_grad=surrogate.atan(2.0), reset_mechanism="zero", reset_delay=False
-    )
+    ).to(place)
 
     def run(x: Tensor) -> Tensor:
         v = torch.zeros_like(x[0])
