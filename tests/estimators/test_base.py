@@ -50,6 +50,15 @@ def test_the_dtype_is_that_of_the_weights():
     assert model.dtype == torch.float64
 
 
+@pytest.mark.parametrize(("flatten", "read"), [(False, torch.bfloat16), (True, torch.float32)])
+def test_bfloat16_reads_maps_compactly_and_vectors_by_all_their_digits(flatten, read):
+    net = SampleFirst(Echo(), n_steps=None, flatten=flatten, precision="bfloat16")
+    assert net(torch.rand(2, 3, 1, 4, 5)).dtype == torch.float32
+    assert net.model.dtype == read
+    assert net.double()(torch.rand(2, 3, 1, 4, 5)).dtype == torch.float64
+    assert net.model.dtype == torch.float64
+
+
 @pytest.mark.parametrize("kind", ["table", "frames"])
 def test_two_fits_give_bit_equal_weights(kind):
     X, y = samples(kind)
