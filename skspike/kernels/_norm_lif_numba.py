@@ -33,6 +33,7 @@ from ._memory import (
     rows,
     step_buffer,
 )
+from ._norm_lif import _empty_pooled
 from ._scale_mix import has_channels_innermost
 from ._spec import NeuronSpec
 
@@ -43,8 +44,8 @@ real = derivative = load = store = charge = fires = reset = None
 
 BLOCK = 32768  # neurons at once in the forward pass
 SAVED = 131072  # potentials at once in the backward pass
-LANES = 16  # partial sums, which vector instructions advance together
-SHORT = 64  # runs of fewer neurons are taken several together
+LANES = 128  # partial sums, which vector instructions advance together
+SHORT = 128  # runs of fewer neurons are taken several together
 GRAIN = 2**20  # neuron-steps: for less, a second thread costs more than it brings
 CHUNK = 2**17  # numbers that are added up in one piece, at least
 N_CHUNKS = 64  # pieces at most
@@ -116,23 +117,31 @@ def _pool(fired, s, item, last_item, height, row, width):
                 y[j] = store((real(1) if n > real(0) else real(0)) if MAX_POOL else n * real(0.25))
         else:
             for w in range(0, half, inner):
-                for j in range(w, w + inner):
-                    left, right = w + j, w + j + inner
-                    n = load(top[left]) + load(top[right]) + load(low[left]) + load(low[right])
-                    y[j] = store(
+                y_w = y[w : w + inner]
+                a, b = top[2 * w : 2 * w + inner], top[2 * w + inner : 2 * w + 2 * inner]
+                c, d = low[2 * w : 2 * w + inner], low[2 * w + inner : 2 * w + 2 * inner]
+                for j in range(inner):
+                    n = load(a[j]) + load(b[j]) + load(c[j]) + load(d[j])
+                    y_w[j] = store(
                         (real(1) if n > real(0) else real(0)) if MAX_POOL else n * real(0.25)
                     )
         at += 2 * row
 
 
-def _share(h_a, h_b, h_c, h_d, threshold):
-    """Tell which of four neurons of a window gets the gradient of its maximum: the first."""
+def _share(whole, h_a, h_b, h_c, h_d, threshold):
+    """Hand the gradient of a window to its spikes: that of a maximum to the first that has it."""
+    if not MAX_POOL:
+        part = whole * real(0.25)
+        return part, part, part, part
     a, b = fires(h_a, threshold), fires(h_b, threshold)
     c, d = fires(h_c, threshold), fires(h_d, threshold)
-    to_b = b and not a
-    to_c = c and not (a or b)
-    to_d = d and not (a or b or c)
-    return not (to_b or to_c or to_d), to_b, to_c, to_d
+    # no short-circuits: they would be branches
+    return (
+        whole if a | (not (b | c | d)) else real(0),
+        whole if b & (not a) else real(0),
+        whole if c & (not (a | b)) else real(0),
+        whole if d & (not (a | b | c)) else real(0),
+    )
 
 
 def _unpool(h, ds, g, threshold, item, last_item, height, row, width):
@@ -150,36 +159,31 @@ def _unpool(h, ds, g, threshold, item, last_item, height, row, width):
         d = ds[first : first + half]
         top, low = h[at : at + row], h[at + row : at + 2 * row]
         g_top, g_low = g[at : at + row], g[at + row : at + 2 * row]
-        g_top[2 * half :] = 0
-        g_low[2 * half :] = 0
-        if not MAX_POOL:
-            for w in range(0, half, inner):
-                for j in range(w, w + inner):
-                    left, right = w + j, w + j + inner
-                    part = load(d[j]) * real(0.25)
-                    g_top[left] = part
-                    g_top[right] = part
-                    g_low[left] = part
-                    g_low[right] = part
-        elif MAP_INNERMOST:
+        for j in range(2 * half, row):
+            g_top[j] = 0
+            g_low[j] = 0
+        if MAP_INNERMOST:
             for j in range(half):
-                whole = load(d[j])
                 left, right = 2 * j, 2 * j + 1
-                a, b, c, e = _share(top[left], top[right], low[left], low[right], threshold)
-                g_top[left] = whole if a else real(0)
-                g_top[right] = whole if b else real(0)
-                g_low[left] = whole if c else real(0)
-                g_low[right] = whole if e else real(0)
+                g_top[left], g_top[right], g_low[left], g_low[right] = _share(
+                    load(d[j]), top[left], top[right], low[left], low[right], threshold
+                )
         else:
             for w in range(0, half, inner):
-                for j in range(w, w + inner):
-                    whole = load(d[j])
-                    left, right = w + j, w + j + inner
-                    a, b, c, e = _share(top[left], top[right], low[left], low[right], threshold)
-                    g_top[left] = whole if a else real(0)
-                    g_top[right] = whole if b else real(0)
-                    g_low[left] = whole if c else real(0)
-                    g_low[right] = whole if e else real(0)
+                left, right, end = 2 * w, 2 * w + inner, 2 * w + 2 * inner
+                d_w = d[w : w + inner]
+                h_a, h_b, h_c, h_d = (
+                    top[left:right],
+                    top[right:end],
+                    low[left:right],
+                    low[right:end],
+                )
+                g_a, g_b = g_top[left:right], g_top[right:end]
+                g_c, g_d = g_low[left:right], g_low[right:end]
+                for j in range(inner):
+                    g_a[j], g_b[j], g_c[j], g_d[j] = _share(
+                        load(d_w[j]), h_a[j], h_b[j], h_c[j], h_d[j], threshold
+                    )
         at += 2 * row
 
 
@@ -336,26 +340,30 @@ def _moments_of_runs(x, centre, sums, edges, start, stop):
     """Fill the sums of x - centre and its square; `x` is (T N C, P), a chunk has whole maps."""
     n_channels = len(centre)
     length = x.shape[1]
-    whole = length - length % LANES
-    lanes = np.empty((2, LANES), np.float64)
+    first = np.empty(LANES, np.float64)
+    second = np.empty(LANES, np.float64)
     for chunk in range(start, stop):
         sums[chunk] = 0
         for r in range(edges[chunk], edges[chunk + 1]):
             c = r % n_channels
             k = centre[c]
-            x_r = x[r]
-            lanes[:] = 0
-            for j in range(0, whole, LANES):
-                for lane in range(LANES):
-                    d = np.float64(load(x_r[j + lane])) - k
-                    lanes[0, lane] += d
-                    lanes[1, lane] += d * d
-            for j in range(whole, length):
-                d = np.float64(load(x_r[j])) - k
-                lanes[0, j - whole] += d
-                lanes[1, j - whole] += d * d
-            sums[chunk, 0, c] += lanes[0].sum()
-            sums[chunk, 1, c] += lanes[1].sum()
+            for j in range(LANES):
+                first[j] = 0.0
+                second[j] = 0.0
+            for begin in range(0, length, LANES):
+                piece = x[r, begin : min(begin + LANES, length)]
+                for j in range(len(piece)):
+                    d = np.float64(load(piece[j])) - k
+                    first[j] += d
+                    second[j] += d * d
+            half = LANES
+            while half > 1:
+                half //= 2
+                for j in range(half):
+                    first[j] += first[half:][j]
+                    second[j] += second[half:][j]
+            sums[chunk, 0, c] += first[0]
+            sums[chunk, 1, c] += second[0]
 
 
 def _moments_of_rows(x, centre, sums, edges, start, stop):
@@ -433,7 +441,7 @@ def forward(
     pool: str,
 ) -> tuple[Tensor, Tensor]:
     """Return the (pooled) spikes and the states after the last step."""
-    s = _empty_pooled(x, pool)
+    s = _new_spikes(x, pool)
     v_last = step_buffer(x, spec.v_rest if v is None else v)
     kernel = _block_kernel(_forward, x, spec, pool)
     real = numpy_dtype(v_last.dtype).type
@@ -466,7 +474,7 @@ def backward(
     dy = empty_dense(x)
     dv = step_buffer(x, 0.0 if dv is None else dv)
     v0 = dv.new_full((1,), spec.v_rest) if v is None else like_layout(v, dv)
-    s = _empty_pooled(x, pool)
+    s = _new_spikes(x, pool)
     ds = s.zero_() if ds is None else like_layout(ds, s)
     n_items, *geometry = _geometry(x, pool)
     edges = _edges(n_items, x.numel())
@@ -509,17 +517,11 @@ def norm_backward(x: Tensor, dy: Tensor, a: Tensor, b: Tensor, c: Tensor, mean: 
     return dy
 
 
-def _empty_pooled(x: Tensor, pool: str) -> Tensor:
+def _new_spikes(x: Tensor, pool: str) -> Tensor:
     """Return uninitialised pooled spikes in the layout of `x`."""
-    if pool == "none":
-        return empty_dense(x)
-    *outer, height, width = x.shape
-    pixels = height // 2, width // 2
-    n = math.prod(outer) * math.prod(pixels)
-    flat = empty_dense(x.as_strided((n,), (1,)))  # as much of x as there will be of s
-    if has_channels_innermost(x):
-        return flat.view(*outer[:2], *pixels, outer[2]).movedim(-1, 2)
-    return flat.view(*outer, *pixels)
+    like = _empty_pooled(torch.empty_strided(x.shape, x.stride(), device="meta"), pool)
+    flat = empty_dense(x.as_strided((like.numel(),), (1,)))  # as much of x as there will be of s
+    return flat.as_strided_(like.shape, like.stride())
 
 
 def _run_length(x: Tensor) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..nn import SMA, BatchNorm1d, Dropout, make_neuron
+from ..nn import SMA, BatchNorm1d, Dropout, fire, make_neuron
 from ._registry import register
 
 
@@ -54,7 +54,7 @@ class SMAMLP(nn.Module):
         Sharpness of the surrogate.
     dropout : float, default=0.5
         Probability of dropout before the output.
-    backend : {"auto", "reference", "numba"}, default="auto"
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the neurons.
 
     Notes
@@ -130,6 +130,8 @@ class SMAMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output of every step, (n_steps, n_samples, n_classes)."""
-        x = self.encode(x)
+        standardize, first, norm, neuron, second = self.encode
+        x = second(fire(norm, neuron, first(standardize(x))))
         x = self.attention(x[..., None, None])[..., 0, 0]
-        return self.head(x)
+        norm, neuron, dropout, output = self.head
+        return output(dropout(fire(norm, neuron, x)))

@@ -15,7 +15,7 @@ from ..nn import (
     BatchNorm2d,
     Conv2d,
     Dropout,
-    MaxPool2d,
+    fire,
     make_neuron,
 )
 from ._registry import register
@@ -39,7 +39,6 @@ class SpikingBlock(nn.Module):
         self.attention = attention
         self.norm = BatchNorm2d(channels)
         self.neuron = neuron
-        self.pool = MaxPool2d(2)
         self.min_map = min_map
 
     def foldable(self) -> list[tuple[str, str]]:
@@ -51,8 +50,8 @@ class SpikingBlock(nn.Module):
         x = self.conv(x)
         if self.attention is not None:
             x = self.attention(x)
-        x = self.neuron(self.norm(x))
-        return self.pool(x) if min(x.shape[-2:]) // 2 >= self.min_map else x
+        pool = "max" if min(x.shape[-2:]) // 2 >= self.min_map else None
+        return fire(self.norm, self.neuron, x, pool)
 
 
 @register("sma_vgg8")

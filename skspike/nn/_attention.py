@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
 from ..kernels import scale_mean, scale_mix
+from ._fire import fire
 from ._neurons import NEURONS, make_neuron
 from ._steps import BatchNorm2d, Conv2d
 from ._time import TimeGroup, all_steps, before_own, count_steps, current, hand_on, own_steps
@@ -147,6 +148,15 @@ def zoneout_source(steps: Tensor, channels: Tensor, sizes: tuple[int, int], vers
     return source
 
 
+class Branch(nn.Sequential):
+    """One scale: convolution, batch norm, and neurons or a rectifier."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (T, N, C, H, W) to spikes of the same shape."""
+        convolution, norm, neuron = self
+        return fire(norm, neuron, convolution(x))
+
+
 class ScaleAttention(nn.Module):
     """Weigh the scales against each other: a shared squeeze, one expansion and logit per scale."""
 
@@ -278,7 +288,7 @@ class SMA(nn.Module):
             return nn.ReLU() if kind == "relu" else make_neuron(kind, **spiking)
 
         self.branches = nn.ModuleList(
-            nn.Sequential(
+            Branch(
                 Conv2d(channels, channels, k, padding=k // 2), BatchNorm2d(channels), activation()
             )
             for k in scales
