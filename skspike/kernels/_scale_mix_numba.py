@@ -2,7 +2,7 @@
 
 Two layouts, each with templates of its own. With the map innermost an item of work is one map of
 P pixels, ``u = (step, sample, channel)`` counted through, and its weight a number; with the channel
-innermost it is one (P, C) block of a step and sample, and its weights a row of C.
+innermost it is one P C block of a step and sample, and its weights a row of C.
 
 Every result is computed by one item alone, in a fixed order: the number of threads changes nothing.
 The names in capitals, `real`, `load`, `store` and `add` are compile-time constants.
@@ -132,39 +132,51 @@ def _mean(scales, out, start, stop):
 # --- templates: the channel innermost ---
 
 
+def _repeat(row, n, tile):
+    """Write a row of C numbers n times, so that a loop over pixels and channels can be one."""
+    for j in range(n):
+        part = tile[j * row.size : (j + 1) * row.size]
+        for c in range(row.size):
+            part[c] = row[c]
+
+
 def _mix_rows(scales, weight, source, out, n_samples, start, stop):
-    """Write the blocks start..stop of `out`; arrays are (T N, P, C)."""
-    _, n_pixels, n_channels = out.shape
-    at_once = max(1, CHUNK // n_channels)
-    total = np.empty((at_once, n_channels), real)
+    """Write the blocks start..stop of `out`; arrays are (T N, P C)."""
+    n_channels = weight.shape[2]
+    width = max(1, CHUNK // n_channels) * n_channels
+    total = np.empty(width, real)
+    w = np.empty((N_SCALES, width), real)
+    steps = np.empty((N_SCALES if HAS_SOURCE else 1, width), np.int32)
     for u in range(start, stop):
         t, b = divmod(u, n_samples)
-        for first in range(0, n_pixels, at_once):
-            n = min(at_once, n_pixels - first)
-            total[:n] = 0
+        for first in range(0, out.shape[1], width):
+            n = min(width, out.shape[1] - first)
             for i in range(N_SCALES):
                 lowest, highest = t, t
                 if HAS_SOURCE:
                     lowest, highest = source[i, t].min(), source[i, t].max()
+                total_n = total[:n]
+                if i == 0:
+                    total_n[:] = 0
+                if HAS_SOURCE and lowest != highest and first == 0:
+                    _repeat(source[i, t], n // n_channels, steps[i])
                 for step in range(lowest, highest + 1):
-                    s = scales[i][step * n_samples + b]
-                    w = weight[i, step * n_samples + b]
-                    for j in range(n):
-                        s_j = s[first + j]
-                        total_j = total[j]
-                        if lowest == highest:
-                            for c in range(n_channels):
-                                total_j[c] += w[c] * load(s_j[c])
-                        else:
-                            steps = source[i, t]
-                            for c in range(n_channels):
-                                value = w[c] * load(s_j[c])
-                                total_j[c] += value if steps[c] == step else real(0)
+                    r = step * n_samples + b
+                    if first == 0 or lowest != highest:
+                        _repeat(weight[i, r], n // n_channels, w[i])
+                    s = scales[i][r, first : first + n]
+                    w_i = w[i, :n]
+                    steps_i = steps[i if HAS_SOURCE else 0, :n]
+                    if HAS_SOURCE and lowest != highest:
+                        for j in range(n):
+                            value = w_i[j] * load(s[j])
+                            total_n[j] += value if steps_i[j] == step else real(0)
+                    else:
+                        for j in range(n):
+                            total_n[j] += w_i[j] * load(s[j])
+            y = out[u, first : first + n]
             for j in range(n):
-                total_j = total[j]
-                y_j = out[u, first + j]
-                for c in range(n_channels):
-                    y_j[c] = store(total_j[c])
+                y[j] = store(total[j])
 
 
 def _mix_rows_backward(
@@ -174,61 +186,79 @@ def _mix_rows_backward(
 
     ``reads[i, t, r]`` says how many channels of step r read step t.
     """
-    _, n_pixels, n_channels = dout.shape
-    at_once = max(1, CHUNK // n_channels)
-    g = np.empty((at_once, n_channels), real)
+    n_channels = weight.shape[2]
+    width = max(1, CHUNK // n_channels) * n_channels
+    g = np.empty(width, real)
+    w = np.empty((N_SCALES, width), real)
+    dw = np.empty((N_SCALES, width), real)
+    steps = np.empty(width, np.int32)
     for u in range(start, stop):
         t, b = divmod(u, n_samples)
-        if NEEDS_WEIGHT:
-            dweight[:, u] = 0
-        for first in range(0, n_pixels, at_once):
-            n = min(at_once, n_pixels - first)
+        dw[:] = 0
+        for first in range(0, dout.shape[1], width):
+            n = min(width, dout.shape[1] - first)
+            g_n = g[:n]
             for i in range(N_SCALES):
-                if HAS_SOURCE or i == 0:
-                    g[:n] = 0
-                    for r in range(reads.shape[1] if HAS_SOURCE else 1):
-                        n_readers = reads[i, t, r] if HAS_SOURCE else n_channels
-                        if n_readers == 0:
-                            continue
-                        d = dout[r * n_samples + b if HAS_SOURCE else u]
-                        for j in range(n):
-                            d_j = d[first + j]
-                            g_j = g[j]
-                            if n_readers == n_channels:
-                                for c in range(n_channels):
-                                    g_j[c] += load(d_j[c])
-                            else:
-                                steps = source[i, r]
-                                for c in range(n_channels):
-                                    g_j[c] += load(d_j[c]) if steps[c] == t else real(0)
-                w = weight[i, u]
-                for j in range(n):
-                    g_j = g[j]
-                    if NEEDS_SCALES:
-                        ds_j = dscales[i][u, first + j]
-                        for c in range(n_channels):
-                            ds_j[c] = store(w[c] * g_j[c])
-                    if NEEDS_WEIGHT:
-                        dw = dweight[i, u]
-                        s_j = scales[i][u, first + j]
-                        for c in range(n_channels):
-                            dw[c] += g_j[c] * load(s_j[c])
+                if HAS_SOURCE:
+                    g_n[:] = 0
+                    for r in range(reads.shape[1]):
+                        d = dout[r * n_samples + b, first : first + n]
+                        if reads[i, t, r] == n_channels:
+                            for j in range(n):
+                                g_n[j] += load(d[j])
+                        elif reads[i, t, r] > 0:
+                            _repeat(source[i, r], n // n_channels, steps)
+                            for j in range(n):
+                                g_n[j] += load(d[j]) if steps[j] == t else real(0)
+                elif i == 0:
+                    d = dout[u, first : first + n]
+                    for j in range(n):
+                        g_n[j] = load(d[j])
+                if NEEDS_SCALES:
+                    if first == 0:
+                        _repeat(weight[i, u], n // n_channels, w[i])
+                    w_i = w[i, :n]
+                    ds = dscales[i][u, first : first + n]
+                    for j in range(n):
+                        ds[j] = store(w_i[j] * g_n[j])
+                if NEEDS_WEIGHT:
+                    s = scales[i][u, first : first + n]
+                    dw_i = dw[i, :n]
+                    for j in range(n):
+                        dw_i[j] += g_n[j] * load(s[j])
+        if NEEDS_WEIGHT:
+            for i in range(N_SCALES):
+                _fold(dw[i], dweight[i, u])
+
+
+def _fold(tile, row):
+    """Write the sum of the rows of C numbers that follow each other in a tile."""
+    row[:] = 0
+    for first in range(0, tile.size, row.size):
+        part = tile[first : first + row.size]
+        for c in range(row.size):
+            row[c] += part[c]
 
 
 def _mean_rows(scales, out, start, stop):
     """Write the means of the blocks start..stop."""
-    _, n_pixels, n_channels = scales[0].shape
-    total = np.empty(n_channels, real)
+    n_channels = out.shape[1]
+    n_pixels = scales[0].shape[1] // n_channels
+    width = max(1, CHUNK // n_channels) * n_channels
+    total = np.empty(width, real)
+    mean = np.empty(n_channels, real)
     for u in range(start, stop):
         total[:] = 0
         for i in range(N_SCALES):
-            s = scales[i][u]
-            for j in range(n_pixels):
-                s_j = s[j]
-                for c in range(n_channels):
-                    total[c] += load(s_j[c])
+            for first in range(0, scales[0].shape[1], width):
+                n = min(width, scales[0].shape[1] - first)
+                s = scales[i][u, first : first + n]
+                total_n = total[:n]
+                for j in range(n):
+                    total_n[j] += load(s[j])
+        _fold(total, mean)
         for c in range(n_channels):
-            out[u, c] = store(total[c] / real(n_pixels))
+            out[u, c] = store(mean[c] / real(n_pixels))
 
 
 # --- launchers ---
@@ -294,13 +324,13 @@ def mean(scales: Sequence[Tensor]) -> Tensor:
 
 
 def _maps(scales: Sequence[Tensor], by_map: bool) -> tuple[np.ndarray, ...]:
-    """View scales in memory order as (T N C, P), or (T N, P, C) with the channel innermost."""
+    """View scales in memory order as (T N C, P), or (T N, P C) with the channel innermost."""
     n_steps, n_samples, n_channels = scales[0].shape[:3]
     n_pixels = scales[0].shape[3:].numel()
     if by_map:
         shape: tuple[int, ...] = (n_steps * n_samples * n_channels, n_pixels)
     else:
-        shape = (n_steps * n_samples, n_pixels, n_channels)
+        shape = (n_steps * n_samples, n_pixels * n_channels)
     return tuple(row(s).reshape(shape) for s in scales)
 
 
@@ -361,6 +391,8 @@ def _kernel(template: Callable, dtype: torch.dtype, n_scales: int, **constants: 
         N_SCALES=n_scales,
         CHUNK=CHUNK,
         add=add_reordered,
+        _repeat=_repeat,
+        _fold=_fold,
         **constants,
     )
 

@@ -184,7 +184,7 @@ def test_concurrent_calls(n_threads):
 
 SOURCE = inspect.getsource(_scale_mix_numba)
 PROBLEMS = [
-    laid_out(make_scales(2, (4, 2, 3, 2, 2), source), layout)
+    laid_out(make_scales(2, (4, 2, 3, 5, 2), source), layout)
     for source in SOURCES
     for layout in (as_is, channels_last)
 ]
@@ -203,35 +203,45 @@ MUTANTS = {
     "weight's gradient by the first scale": ("s = scales[i][u, first", "s = scales[0][u, first"),
     "mean of the last scale": ("total += of_scale", "total = of_scale"),
     "sum, not mean": ("store(total / real(n_pixels))", "store(total)"),
+    "sums of the first block alone": ("else dweight[i, u] + total", "else dweight[i, u]"),
     "channel innermost: steps before left out": (
         "for step in range(lowest, highest + 1):",
         "for step in range(highest, highest + 1):",
     ),
     "channel innermost: every channel from every step": (
-        "value if steps[c] == step else real(0)",
+        "value if steps_i[j] == step else real(0)",
         "value",
     ),
-    "channel innermost: weights of the own step": (
-        "w = weight[i, step * n_samples + b]",
-        "w = weight[i, u]",
+    "channel innermost: weights of the own step": ("_repeat(weight[i, r]", "_repeat(weight[i, u]"),
+    "channel innermost: weights of another step, kept": (
+        "if first == 0 or lowest != highest:",
+        "if first == 0:",
     ),
-    "channel innermost: gradient of every channel": ("if steps[c] == t else real(0)", ""),
+    "channel innermost: gradient of every channel": ("if steps[j] == t else real(0)", ""),
     "channel innermost: gradient of the own step": (
-        "d = dout[r * n_samples + b if HAS_SOURCE else u]",
-        "d = dout[u]",
+        "d = dout[r * n_samples + b, first : first + n]",
+        "d = dout[u, first : first + n]",
     ),
-    "channel innermost: weight's gradient of the last pixel": ("dw[c] += g_j[c]", "dw[c] = g_j[c]"),
-    "channel innermost: mean of the last scale": (
-        "s = scales[i][u]\n            for",
-        "s = scales[0][u]\n            for",
+    "channel innermost: weight's gradient of the last pixels": ("dw_i[j] += g_n", "dw_i[j] = g_n"),
+    "channel innermost: weight's gradient of other items too": ("        dw[:] = 0\n", ""),
+    "channel innermost: sum of one row": ("row[c] += part[c]", "row[c] = part[c]"),
+    "channel innermost: mean of the first scale": (
+        "s = scales[i][u, first : first + n]\n                total_n",
+        "s = scales[0][u, first : first + n]\n                total_n",
     ),
-    "channel innermost: sum, not mean": ("store(total[c] / real(n_pixels))", "store(total[c])"),
+    "channel innermost: sum, not mean": ("store(mean[c] / real(n_pixels))", "store(mean[c])"),
 }
 
 
 def interpret(template, **constants):
     """Bind constants to a template's global names as `specialize` does, and compile nothing."""
-    return FunctionType(template.__code__, template.__globals__ | constants)
+    names = {
+        name: FunctionType(value.__code__, value.__globals__ | constants)
+        if isinstance(value, FunctionType)
+        else value
+        for name, value in constants.items()
+    }
+    return FunctionType(template.__code__, template.__globals__ | names)
 
 
 def check_source(monkeypatch, source):
@@ -240,6 +250,7 @@ def check_source(monkeypatch, source):
     module.__package__ = "skspike.kernels"
     exec(compile(source, module.__name__, "exec"), module.__dict__)
     module.specialize, module.add_reordered = interpret, operator.add
+    module.CHUNK = 7  # less than a map
     monkeypatch.setattr(_scale_mix, "twin", lambda backend: module)
     for problem in PROBLEMS:
         assert_parity(problem)
