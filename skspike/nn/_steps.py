@@ -87,7 +87,12 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool every step."""
-        return merge_steps(super().forward, x)
+        if x.shape[-2:] != (1, 1):
+            return merge_steps(super().forward, x)
+        # Every average of one pixel is that pixel; on the CPU a copy takes a tenth of the pooling.
+        size = self.output_size
+        height, width = (size, size) if isinstance(size, int) or size is None else size
+        return x.expand(*x.shape[:-2], height or 1, width or 1).contiguous()
 
 
 class Dropout(nn.Module):

@@ -12,6 +12,8 @@ LAYERS = [
     ("MaxPool2d", (2,), (3, 9, 7)),
     ("AdaptiveAvgPool2d", (3,), (3, 9, 7)),
     ("AdaptiveAvgPool2d", (3,), (3, 1, 2)),
+    ("AdaptiveAvgPool2d", (3,), (3, 1, 1)),
+    ("AdaptiveAvgPool2d", ((None, 2),), (3, 1, 1)),
     ("BatchNorm1d", (3,), (3,)),
     ("BatchNorm2d", (3,), (3, 9, 7)),
 ]
