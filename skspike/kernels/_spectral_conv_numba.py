@@ -30,7 +30,7 @@ def forward(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> l
     cut = _cut(x, weights)
     results = [empty_maps(x, w.shape[0]) for w in weights]
     spectra = [_kernel_spectra(w, cut.grid, x.dtype, adjoint=False) for w in weights]
-    for maps in cut.chunks(len(x), 2):
+    for maps in cut.chunks(len(x), by_map=2, by_weight=1):
         x_spectra = analyse(x[maps], *cut.whole)
         for y, bias, w in zip(results, biases, spectra, strict=True):
             synthesise(multiply(x_spectra, w), y[maps], bias, *cut.inner[1:])
@@ -46,7 +46,7 @@ def backward(
     w_spectra = [_kernel_spectra(w, cut.grid, x.dtype, adjoint=True) for w in weights if needs_dx]
     dw_spectra: list[Spectra | None] = [None] * len(weights)
     dbiases = [torch.zeros(w.shape[0], dtype=torch.float64) for w in weights]
-    for maps in cut.chunks(len(x), 3):
+    for maps in cut.chunks(len(x), by_map=3, by_weight=2):
         dx_spectra = None
         x_spectra = analyse(x[maps], *cut.whole) if needs_dw else None
         for i, dy in enumerate(dys):
@@ -130,13 +130,13 @@ class Cut(NamedTuple):
     @property
     def n_turns(self) -> int:
         """Multiplications of a transform of a map, for each channel."""
-        height, width = (axis.step + 2 * axis.halo for axis in (self.high, self.wide))
+        height, width = (min(a.size, a.step + 2 * a.halo) for a in (self.high, self.wide))
         return _turns(self.grid, height, width) * self.high.n * self.wide.n
 
-    def chunks(self, n_maps: int, n_spectra: int) -> Iterator[slice]:
-        """Split maps so that the spectra of a chunk, and those of the weights, are in budget."""
-        room = max(BUDGET - self.weight_bytes, BUDGET // 4)
-        size = max(1, room // (n_spectra * self.map_bytes))
+    def chunks(self, n_maps: int, *, by_map: int, by_weight: int) -> Iterator[slice]:
+        """Split maps so that so many spectra of a chunk, and of the weights, are in budget."""
+        room = max(BUDGET - by_weight * self.weight_bytes, BUDGET // 4)
+        size = max(1, room // (by_map * self.map_bytes))
         return (slice(first, first + size) for first in range(0, n_maps, size))
 
 

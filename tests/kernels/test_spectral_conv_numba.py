@@ -126,7 +126,7 @@ def test_chunks(n_bytes, monkeypatch):
     cut_maps.cache_clear()
     problem = Problem(7, 9, 10, 3, [(4, 5), (2, 3)])
     cut = _spectral_conv_numba._cut(problem.x, problem.weights)
-    assert len(list(cut.chunks(7, 2))) == {1: 7, 2**17: 2, 2**21: 1}[n_bytes]
+    assert len(list(cut.chunks(7, by_map=2, by_weight=1))) == {1: 7, 2**17: 2, 2**21: 1}[n_bytes]
     assert_parity(problem)
     cut_maps.cache_clear()
 
