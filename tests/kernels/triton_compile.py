@@ -68,7 +68,9 @@ def describe(kernel) -> dict:
     accesses = re.findall(r"(ld|st)\.global\S*?(?:\.v(\d))?\.b(\d+)", kernel.asm["ptx"])
     widths = Counter(f"{op}{int(n or 1) * int(bits)}" for op, n, bits in accesses)
     fused = len(re.findall(r"\bfma\.rn\.f(?:32|64)", kernel.asm["ptx"]))
-    return {"name": kernel.name, **numbers, "widths": dict(sorted(widths.items())), "fused": fused}
+    shared = kernel.asm["ptx"].count("st.shared")
+    found = {"widths": dict(sorted(widths.items())), "fused": fused, "shared": shared}
+    return {"name": kernel.name} | numbers | found
 
 
 def lif():
@@ -106,6 +108,77 @@ def lif():
 
         for kernel in compile_launches(call):
             case = f"{spec.charge} {spec.surrogate} {dtype} {save} {'learn' if learn else ''}"
+            print(json.dumps({"case": case} | describe(kernel)), flush=True)
+
+
+def norm_lif():
+    """Compile batch norm, neurons and pooling: both layouts, even and odd maps, each dtype."""
+    from skspike.kernels import _norm_lif_triton as twin
+    from skspike.kernels._spec import NeuronSpec
+
+    plain = NeuronSpec(1.0, 0.0, "decay_input", False, True, "atan", 2.0)
+    cases = [
+        ("none", torch.float32, False, (16, 2, 64, 32, 32)),
+        ("none", torch.float32, True, (16, 2, 64, 32, 32)),
+        ("none", torch.bfloat16, True, (16, 2, 64, 32, 32)),
+        ("none", torch.float64, False, (16, 2, 64, 32, 32)),
+        ("max", torch.float32, False, (16, 2, 64, 32, 32)),
+        ("max", torch.float32, False, (16, 2, 64, 34, 34)),
+        ("max", torch.float32, True, (16, 2, 64, 34, 34)),
+        ("max", torch.bfloat16, True, (16, 2, 64, 32, 32)),
+        ("avg", torch.bfloat16, False, (16, 2, 64, 35, 35)),
+        ("avg", torch.float32, False, (1, 1, 1, 2, 2)),
+        ("none", torch.float32, True, (1, 1, 1, 1, 1)),
+    ]
+    for pool, dtype, innermost, shape in cases:
+        x = torch.zeros(shape, dtype=dtype)
+        if innermost:
+            x = x.movedim(2, -1).contiguous().movedim(-1, 2)
+        real = torch.float64 if dtype == torch.float64 else torch.float32
+        of_channels = torch.zeros(shape[2], dtype=real)
+        leak = torch.zeros((), dtype=real)
+
+        def call(x=x, c=of_channels, leak=leak, pool=pool):
+            twin.moments(x)
+            s, _ = twin.forward(x, c, c, None, leak, plain, pool)
+            twin.backward(x, c, c, c, None, leak, s, None, plain, pool, False, False)
+            twin.norm_backward(x, x, c, c, c, c)
+
+        for kernel in compile_launches(call):
+            layout = "channels last" if innermost else "contiguous"
+            case = f"{pool} {dtype} {layout} {shape}"
+            print(json.dumps({"case": case} | describe(kernel)), flush=True)
+
+
+def scale_mix():
+    """Compile the mixing of scales: both layouts, with and without source steps."""
+    from skspike.kernels import _scale_mix_triton as twin
+
+    cases = [
+        (torch.float32, False, False, (16, 2, 64, 32, 32)),
+        (torch.float32, False, True, (16, 2, 64, 32, 32)),
+        (torch.float32, True, False, (16, 2, 64, 32, 32)),
+        (torch.bfloat16, True, True, (16, 2, 64, 32, 32)),
+        (torch.bfloat16, False, True, (16, 2, 64, 4, 4)),
+        (torch.float64, False, True, (1, 1, 1, 1, 1)),
+        (torch.float32, True, True, (1, 1, 1, 1, 1)),
+    ]
+    for dtype, innermost, has_source, shape in cases:
+        x = torch.zeros(shape, dtype=dtype)
+        if innermost:
+            x = x.movedim(2, -1).contiguous().movedim(-1, 2)
+        real = torch.float64 if dtype == torch.float64 else torch.float32
+        weight = torch.zeros((3, *shape[:3]), dtype=real)
+        source = torch.zeros(3, shape[0], shape[2], dtype=torch.int64) if has_source else None
+
+        def call(x=x, weight=weight, source=source):
+            twin.mix([x, x, x], weight, source)
+            twin.mix_backward([x, x, x], weight, source, x, True, True)
+            twin.mean([x, x, x])
+
+        for kernel in compile_launches(call):
+            layout = "channels last" if innermost else "contiguous"
+            case = f"{dtype} {layout} {'source' if has_source else ''} {shape}"
             print(json.dumps({"case": case} | describe(kernel)), flush=True)
 
 

@@ -20,10 +20,12 @@ needs_triton = pytest.mark.skipif(
 
 
 def to_device(value: Any, device: str = DEVICE) -> Any:
-    """Move a tensor, the tensors of a dict or those of a dataclass, and keep their strides."""
+    """Move a tensor or those in a list, a dict or a dataclass, and keep their strides."""
     if isinstance(value, Tensor):
         moved = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
         return value.to(device) if 0 in value.stride() else moved.copy_(value)
+    if isinstance(value, list):
+        return [to_device(item, device) for item in value]
     if isinstance(value, dict):
         return {name: to_device(item, device) for name, item in value.items()}
     if hasattr(value, "__dataclass_fields__"):
