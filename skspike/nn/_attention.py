@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ..kernels import scale_mean, scale_mix
+from ..kernels import scale_conv, scale_mean, scale_mix
 from ._fire import fire
 from ._neurons import NEURONS, make_neuron
 from ._steps import BatchNorm2d, Conv2d
@@ -148,15 +148,6 @@ def zoneout_source(steps: Tensor, channels: Tensor, sizes: tuple[int, int], vers
     return source
 
 
-class Branch(nn.Sequential):
-    """One scale: convolution, batch norm, and neurons or a rectifier."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (T, N, C, H, W) to spikes of the same shape."""
-        convolution, norm, neuron = self
-        return fire(norm, neuron, convolution(x))
-
-
 class ScaleAttention(nn.Module):
     """Weigh the scales against each other: a shared squeeze, one expansion and logit per scale."""
 
@@ -288,7 +279,7 @@ class SMA(nn.Module):
             return nn.ReLU() if kind == "relu" else make_neuron(kind, **spiking)
 
         self.branches = nn.ModuleList(
-            Branch(
+            nn.Sequential(
                 Conv2d(channels, channels, k, padding=k // 2), BatchNorm2d(channels), activation()
             )
             for k in scales
@@ -305,7 +296,7 @@ class SMA(nn.Module):
                 f"Input of {type(self).__name__} must have {self.n_steps} steps, to which its "
                 f"time attention is tied. Got shape {tuple(x.shape)} instead."
             )
-        scales = [branch(x) for branch in self.branches]
+        scales = self._scales(x)
         time_weights, channel_weights = self._attend(scales)
         weight = time_weights[..., None] * channel_weights  # (n, T, N, C)
         source = None
@@ -318,6 +309,17 @@ class SMA(nn.Module):
             sizes = weight.shape[1], weight.shape[3]
             source = zoneout_source(*selected, sizes, self.zoneout_version)
         return scale_mix(scales, _own(weight), source, backend=self.backend)
+
+    def _scales(self, x: Tensor) -> list[Tensor]:
+        """Return the spikes of every scale; the convolutions share their work on the input."""
+        convolutions, norms, neurons = zip(*self.branches, strict=True)
+        currents = scale_conv(
+            x,
+            [convolution.weight for convolution in convolutions],
+            [convolution.bias for convolution in convolutions],
+            backend=self.backend,
+        )
+        return [fire(*layers) for layers in zip(norms, neurons, currents, strict=True)]
 
     def _attend(self, scales: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return time weights (n, T, N) and channel weights (n, T, N, C) of the n scales."""

@@ -282,11 +282,12 @@ def test_biases_are_checked():
         scale_conv(x, weights, [None, None])
 
 
-def test_a_backend_asked_for_by_name_never_falls_back():
+def test_a_backend_asked_for_by_name_never_falls_back(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     x, weights = torch.ones(1, 1, 1, 4, 4), [torch.ones(2, 1, 3, 3)]
     with pytest.raises(BackendError, match="'numba' backend of scale_conv serves"):
         scale_conv(x.half(), weights, backend="numba")
-    with pytest.raises(BackendError, match="'triton' backend of scale_conv serves no"):
+    with pytest.raises(BackendError, match="'triton' backend of scale_conv serves"):
         scale_conv(x, weights, backend="triton")
     with pytest.raises(ValueError, match="'backend' parameter of scale_conv"):
         scale_conv(x, weights, backend="cuda")
