@@ -157,11 +157,7 @@ def test_training_step_equals_the_golden_network(vectors, monkeypatch):
 def check_selections(vectors: Vectors, selections: list) -> None:
     """Compare what zoneout selected: n scales' steps, then n scales' channels, for each SMA."""
     stored = [vectors[f"train/topk/{key}"] for key in sorted(vectors.keys("train/topk/"))]
-    n_scales = 4
-    per_module = [selections[i : i + n_scales] for i in range(0, len(selections), n_scales)]
-    ours = [
-        chosen for module in per_module for kind in zip(*module, strict=True) for chosen in kind
-    ]
+    ours = [chosen for module in selections for kind in module for chosen in kind]
     assert len(ours) == len(stored)
     for actual, expected in zip(ours, stored, strict=True):
         assert set(actual.tolist()) == set(expected.tolist())
