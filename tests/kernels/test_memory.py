@@ -15,6 +15,7 @@ import torch
 from skspike.kernels import _memory, empty_cache, lif
 from skspike.kernels._memory import (
     BufferCache,
+    aligned,
     dense_over_time,
     empty_dense,
     is_dense,
@@ -261,6 +262,21 @@ def test_rows_of_a_slice_begin_at_its_first_element():
     x = torch.arange(12.0).reshape(4, 3)[1:]
     assert rows(x).tolist() == x.tolist()
     assert row(x[1]).tolist() == x[1].tolist()
+
+
+@pytest.mark.parametrize("n", [1, 1000, 2**19 + 1], ids=["tiny", "small", "kept for reuse"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16])
+def test_aligned_arrays_start_at_cache_lines_and_are_nobody_elses(n, dtype):
+    arrays = [aligned(n, np.dtype(dtype)) for _ in range(3)]
+    views = [a[: n // 2 + 1].reshape(-1, 1) for a in arrays]
+    del arrays
+    for i, view in enumerate(views):
+        assert view.ctypes.data % 64 == 0
+        view[:] = i
+    others = [aligned(n, np.dtype(dtype)) for _ in range(3)]
+    for other in others:
+        other[:] = 7
+    assert [set(view.ravel()) for view in views] == [{0}, {1}, {2}]
 
 
 def test_like_layout_keeps_values_and_takes_strides():
