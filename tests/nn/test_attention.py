@@ -290,6 +290,18 @@ def test_zoneout_compiles_without_a_graph_break(version, scale):
     assert torch.equal(compiled(*scale), run(*scale))
 
 
+@pytest.mark.parametrize("version", ["tensor", "loop"])
+def test_training_compiles_without_a_graph_break(version):
+    x, results = draw(T, N, C, H, W), []
+    upstream = torch.randn_like(x)
+    for compiled in (False, True):
+        sma = make(zoneout=True, zoneout_version=version)
+        y = (torch.compile(sma, fullgraph=True, backend="aot_eager") if compiled else sma)(x)
+        results.append([y, *torch.autograd.grad(y, [x, *sma.parameters()], upstream)])
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-10, atol=1e-12)
+
+
 def test_sixteen_bits():
     x = draw(T, N, C, H, W).detach()
     sma = make(zoneout=True).float()
