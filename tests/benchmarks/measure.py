@@ -25,8 +25,8 @@ def interleave(
     """Time the arms in turn, each on all sets of inputs; return seconds for one call, by round.
 
     Every other round runs backwards, so that no arm always finds the caches as another left them.
-    Warm-up comes before: two rounds, or one on the CPU if it takes long. Then as many rounds as fit into
-    `seconds`, within the two limits.
+    Warm-up comes before: two rounds, or one on the CPU if it takes long. Then as many rounds as fit
+    into `seconds`, within the two limits.
     """
     times: dict[str, list[float]] = {name: [] for name in arms}
     started = time.perf_counter()
