@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 
 from ._dispatch import choose_backend
@@ -116,8 +118,7 @@ def adaptive_lif(
     backend = choose_backend(op, backend, x)
     if backend == "reference" or not spec.adaptive:
         s, v_last, a_last = lif_reference(x, v, leak, spec, a, rho)
-        assert a_last is not None
-        return s, v_last, a_last
+        return s, v_last, cast(Tensor, a_last)
     save = to_save("recompute", x, v, leak, a, rho)
     s, v_last, a_last, _ = lif_forward(x, v, leak, a, rho, *spec.args(), save, backend)
     return s, v_last, a_last

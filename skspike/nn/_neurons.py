@@ -94,7 +94,13 @@ class LIF(nn.Module):
         return run_through_time(partial(lif, **self.settings()), x, self.v_reset or 0.0)
 
     def settings(self) -> dict[str, Any]:
-        """Return the arguments of :func:`skspike.kernels.lif` that this layer stands for."""
+        """Return the arguments of :func:`skspike.kernels.lif` that this layer stands for.
+
+        Returns
+        -------
+        settings : dict
+            Keyword arguments, a tensor where the layer learns one.
+        """
         return {
             "tau": self.tau,
             "decay": self.decay,
