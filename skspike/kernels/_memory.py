@@ -134,7 +134,7 @@ def aligned(n: int, dtype: np.dtype) -> np.ndarray:
     n_bytes = n * dtype.itemsize
     buffer = _cache.take(n_bytes) if n_bytes >= LARGE else _aligned_bytes(n_bytes)
     # not `buffer.view`: its base is what `buffer` is a view of, and `buffer` itself would die
-    return np.frombuffer(memoryview(buffer), dtype)
+    return np.frombuffer(buffer.data, dtype)
 
 
 def _aligned_bytes(n_bytes: int) -> np.ndarray:
