@@ -329,7 +329,7 @@ def _norm_lif_backward(x, weight, bias, mean, var, count, v, leak, ds, dv, *rest
     dy, dv, dleak, sum_dy, sum_dy_x = kernels.backward(
         x, *coefficients, v, leak, ds, dv, spec, pool, count is None, learn_leak
     )
-    dweight, dbias = (sum_dy_x * inverse).to(real), sum_dy.to(real)
+    dweight, dbias = (sum_dy_x * inverse).to(real), sum_dy.to(real, copy=True)
     if count is not None:
         # dx = scale (dy - mean(dy) - x^ mean(dy x^)), with x^ = (x - mean) * inverse
         means = _all_sum(torch.stack([sum_dy, sum_dy_x]), group) / count

@@ -499,7 +499,7 @@ def backward(
 
     _run(body, len(edges) - 1, x.numel())
     sum_dy, sum_dy_x, rest = torch.from_numpy(sums.sum(0))
-    dleak = rest[0].to(leak.dtype).reshape(leak.shape) if learn_leak else leak.new_empty(0)
+    dleak = leak.new_full(leak.shape, rest[0].item()) if learn_leak else leak.new_empty(0)
     return dy, dv, dleak, sum_dy[:n_channels], sum_dy_x[:n_channels]
 
 

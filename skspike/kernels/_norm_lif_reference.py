@@ -45,7 +45,10 @@ def batch_norm(
     """Normalise the channels of (T, N, C, ...), with a `group` by the statistics of all in it."""
     if group is None:
         running = running_mean, running_var
-        y = F.batch_norm(x.flatten(0, 1), *running, weight, bias, training, momentum, eps)
+        batch = x.flatten(0, 1)
+        if len(batch) == 1:  # with the channel innermost, torch would permute the gradient
+            batch = batch.contiguous()
+        y = F.batch_norm(batch, *running, weight, bias, training, momentum, eps)
         return y.unflatten(0, x.shape[:2])
     axes = [axis for axis in range(x.ndim) if axis != 2]
     by_channel = (-1, *(1 for _ in x.shape[3:]))
