@@ -447,7 +447,7 @@ def forward(
         ADAPTIVE=spec.adaptive,
         LEAK_PER_NEURON=leak.numel() > 1,
         RHO_PER_NEURON=rho is not None and rho.numel() > 1,
-        SAVE=save if n_saved else "nothing",
+        SAVE=save,
         STEPS=SEGMENT,
         BLOCK=block,
         num_warps=warps,

@@ -209,7 +209,7 @@ def step(
 # --- kernels ---
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_outer", "n_parts"])
 def _moments(
     x,
     centre,
@@ -274,7 +274,7 @@ def _moments(
     sum_by_channel(total_2, sum_2, first, part, n_channels, INNERMOST, INNER)
 
 
-@triton.jit(do_not_specialize=["n_steps"])
+@triton.jit(do_not_specialize=["n_steps", "n_outer"])
 def _forward(
     x,
     scale,
@@ -356,7 +356,7 @@ def _forward(
     store_window(v_last + offset, v, inside, right, below, always, beside, beneath, WINDOWS, PAIRS)
 
 
-@triton.jit(do_not_specialize=["n_steps"])
+@triton.jit(do_not_specialize=["n_steps", "n_outer"])
 def _backward(
     x,
     scale,
@@ -545,7 +545,7 @@ def _backward(
         tl.store(dleak + tl.program_id(0), tl.sum(total_leak.to(tl.float64)))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_outer"])
 def _finish(
     x,
     dy,

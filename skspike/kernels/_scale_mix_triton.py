@@ -95,7 +95,7 @@ def store_sums(
 # --- kernels ---
 
 
-@triton.jit(do_not_specialize=["n_parts"])
+@triton.jit(do_not_specialize=["n_steps", "n_samples", "n_parts"])
 def _mix(
     out,
     scales,
@@ -141,7 +141,7 @@ def _mix(
         tl.store(out + at, total.to(out.dtype.element_ty), inside)
 
 
-@triton.jit(do_not_specialize=["n_parts"])
+@triton.jit(do_not_specialize=["n_steps", "n_samples", "n_parts"])
 def _mix_backward(
     dout,
     scales,
@@ -219,7 +219,7 @@ def _mix_backward(
             store_sums(totals[i], of_scale, n_rows, n_channels, n_parts, INNERMOST, INNER)
 
 
-@triton.jit(do_not_specialize=["n_parts"])
+@triton.jit(do_not_specialize=["n_rows", "n_parts"])
 def _mean(
     sums,
     scales,

@@ -326,8 +326,9 @@ def test_large_against_the_reference(dtype, save):
         s, v = lif(leaf, backend=backend, save=save)
         results += [s, v, *torch.autograd.grad((s, v), leaf, (ds, v.detach()))]
     assert torch.equal(found[0], expected[0])
+    tolerance = 1e-4 if dtype == torch.float32 else 2e-2
     for a, b in zip(found[1:], expected[1:], strict=True):
-        torch.testing.assert_close(a, b)
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.gpu
@@ -340,6 +341,7 @@ def test_cuda_graph():
         return s, v, *torch.autograd.grad(s.sum() + v.sum(), (x, tau))
 
     stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         step()
     torch.cuda.current_stream().wait_stream(stream)
@@ -383,7 +385,7 @@ def test_more_than_two_to_the_31_elements(save):
     assert torch.equal(v[-2:], v_few)
     (dx,) = torch.autograd.grad(s, x, x.detach())
     (dx_few,) = torch.autograd.grad(s_few, few, few.detach())
-    assert torch.equal(dx[:, -2:], dx_few)
+    torch.testing.assert_close(dx[:, -2:], dx_few)
     assert (dx == dx[:, :1])[:, :-1].all()
 
 

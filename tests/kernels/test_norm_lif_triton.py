@@ -271,7 +271,7 @@ def test_more_than_two_to_the_31_elements(layout):
         few, one, zero, zero, one, training=False, pool="max", backend="reference"
     )
     assert torch.equal(s[..., -1:, -1:], s_few)
-    assert torch.equal(v[..., -2:, -2:], v_few)
+    torch.testing.assert_close(v[..., -2:, -2:], v_few)
     (dx,) = torch.autograd.grad(s.sum(dtype=torch.float32), x)
     (dx_few,) = torch.autograd.grad(s_few.sum(dtype=torch.float32), few)
     torch.testing.assert_close(dx[..., -2:, -2:], dx_few)
