@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from skspike.kernels._norm_lif import norm_lif
+from skspike.kernels._norm_lif import norm_lif, norm_lif_forward
+from skspike.kernels._spec import NeuronSpec
 
 pytest.importorskip("triton")
 
@@ -181,6 +182,18 @@ def test_every_element_is_written(pool, layout, poisoned):  # noqa: F811
 def test_results_are_equal_in_every_run():
     first, second = (run("triton", (9, 3, 2, 12, 12), pool="max", learn=True) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@needs_triton
+@by_layout
+@pytest.mark.parametrize("pool", ["none", "max"])
+def test_opcheck(pool, layout):
+    x = layout(torch.randn(3, 2, 3, 4, 5, dtype=torch.float64, device=DEVICE))
+    tensors = [x, x.new_ones(3), x.new_ones(3), torch.rand_like(x[0]), x.new_full((), 0.5)]
+    x, weight, bias, v, leak = (tensor.requires_grad_() for tensor in tensors)
+    spec = NeuronSpec(1.0, 0.0, "decay_input", False, True, "atan", 2.0)
+    rest = (*spec.args(), 1e-5, pool, "", "triton")
+    torch.library.opcheck(norm_lif_forward, (x, weight, bias, None, None, v, leak, *rest))
 
 
 # --- machine code, without a GPU ---

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from skspike.kernels import scale_mean, scale_mix
+from skspike.kernels._scale_mix import mean_forward, mix_forward
 from tests.kernels.scales import SOURCES, assert_parity, make_scales, run
 
 pytest.importorskip("triton")
@@ -162,6 +163,17 @@ def test_results_are_equal_in_every_run():
     problem = to_device(make_scales(3, (2, 1, 3, 33, 17), "chain"))
     for first, second in zip(run(problem, "triton"), run(problem, "triton"), strict=True):
         assert torch.equal(first, second)
+
+
+@needs_triton
+@by_layout
+@pytest.mark.parametrize("source", ["own step", "chain"])
+def test_opcheck(source, layout):
+    problem = to_device(make_scales(2, (3, 2, 3, 4, 4), source))
+    scales = [layout(s).requires_grad_() for s in problem.scales]
+    weight = problem.weight.requires_grad_()
+    torch.library.opcheck(mix_forward, (scales, weight, problem.source, "triton"))
+    torch.library.opcheck(mean_forward, (scales, "triton"))
 
 
 # --- machine code, without a GPU ---
