@@ -128,27 +128,12 @@ def _pool(fired, s, item, last_item, height, row, width):
         at += 2 * row
 
 
-def _share(whole, h_a, h_b, h_c, h_d, threshold):
-    """Hand the gradient of a window to its spikes: that of a maximum to the first that has it."""
-    if not MAX_POOL:
-        part = whole * real(0.25)
-        return part, part, part, part
-    a, b = fires(h_a, threshold), fires(h_b, threshold)
-    c, d = fires(h_c, threshold), fires(h_d, threshold)
-    # no short-circuits: they would be branches
-    return (
-        whole if a | (not (b | c | d)) else real(0),
-        whole if b & (not a) else real(0),
-        whole if c & (not (a | b)) else real(0),
-        whole if d & (not (a | b | c)) else real(0),
-    )
-
-
-def _unpool(h, ds, g, threshold, item, last_item, height, row, width):
-    """Hand the gradients `ds` of one step's pooled spikes to the spikes: `g`."""
+def _unpool(ds, g, item, last_item, height, row, width):
+    """Spread the gradients `ds` of one step's pooled spikes over their windows: `g`."""
     pairs = (height + 1) // 2
     inner = row // width
     half = width // 2 * inner
+    share = real(1) if MAX_POOL else real(0.25)
     at = 0
     for k in range(item, last_item):
         if k % pairs * 2 + 1 == height:  # nothing below
@@ -157,34 +142,64 @@ def _unpool(h, ds, g, threshold, item, last_item, height, row, width):
             continue
         first = (k // pairs * (height // 2) + k % pairs) * half
         d = ds[first : first + half]
-        top, low = h[at : at + row], h[at + row : at + 2 * row]
-        g_top, g_low = g[at : at + row], g[at + row : at + 2 * row]
-        for j in range(2 * half, row):
-            g_top[j] = 0
-            g_low[j] = 0
+        top, low = g[at : at + row], g[at + row : at + 2 * row]
         if MAP_INNERMOST:
             for j in range(half):
-                left, right = 2 * j, 2 * j + 1
-                g_top[left], g_top[right], g_low[left], g_low[right] = _share(
-                    load(d[j]), top[left], top[right], low[left], low[right], threshold
-                )
+                part = share * load(d[j])
+                top[2 * j] = part
+                top[2 * j + 1] = part
         else:
             for w in range(0, half, inner):
-                left, right, end = 2 * w, 2 * w + inner, 2 * w + 2 * inner
                 d_w = d[w : w + inner]
-                h_a, h_b, h_c, h_d = (
-                    top[left:right],
-                    top[right:end],
-                    low[left:right],
-                    low[right:end],
-                )
-                g_a, g_b = g_top[left:right], g_top[right:end]
-                g_c, g_d = g_low[left:right], g_low[right:end]
+                left = top[2 * w : 2 * w + inner]
                 for j in range(inner):
-                    g_a[j], g_b[j], g_c[j], g_d[j] = _share(
-                        load(d_w[j]), h_a[j], h_b[j], h_c[j], h_d[j], threshold
-                    )
+                    left[j] = share * load(d_w[j])
+                right = top[2 * w + inner : 2 * w + 2 * inner]
+                for j in range(inner):
+                    right[j] = left[j]
+        for j in range(2 * half, row):
+            top[j] = 0
+        for j in range(row):
+            low[j] = top[j]
         at += 2 * row
+
+
+def _places(right, low, item, last_item, height, row, width):
+    """Tell of the neurons in a block which are on the right, and which below, in their window."""
+    pairs = (height + 1) // 2
+    inner = row // width
+    at = 0
+    for k in range(item, last_item):
+        n_rows = 1 if k % pairs * 2 + 1 == height else 2
+        for i in range(n_rows):
+            for w in range(width):
+                right[at : at + inner] = w % 2
+                low[at : at + inner] = i
+                at += inner
+
+
+def _to_first(h, f, lost, g, right, low, threshold, row, inner, n):
+    """Leave of the gradients `g` only those of the first maximum of each window.
+
+    `f` is for the spikes, with room for the row and the neuron before and after the block.
+    """
+    pad = row + inner
+    here = f[pad : pad + n]
+    for j in range(n):
+        here[j] = real(1) if fires(h[j], threshold) else real(0)
+    at_left, at_right = f[pad - inner : pad - inner + n], f[pad + inner : pad + inner + n]
+    above, below = f[pad - row : pad - row + n], f[pad + row : pad + row + n]
+    above_left = f[:n]
+    above_right = f[pad - row + inner : pad - row + inner + n]
+    below_right = f[2 * pad : 2 * pad + n]
+    for j in range(n):  # silent, or not the first
+        upper = above[j] + right[j] * above_left[j] + (real(1) - right[j]) * above_right[j]
+        lost[j] = real(1) - here[j] + right[j] * at_left[j] + low[j] * upper
+    for j in range(n):  # and not the first of four that are silent
+        lost[j] *= right[j] + low[j] + here[j] + at_right[j] + below[j] + below_right[j]
+    for j in range(n):
+        whole = g[j]
+        g[j] = whole if lost[j] == real(0) else real(0)
 
 
 def _forward(x, scale, shift, leak, v, s, threshold, v_rest, run, height, row, width, start, stop):
@@ -267,6 +282,11 @@ def _backward(
     sum_dy = np.empty(size, real)
     sum_dy_x = np.empty(size, real)
     dleak = np.empty(size, real)
+    inner = row // width
+    right = np.empty(size if MAX_POOL else 0, real)
+    low = np.empty(size if MAX_POOL else 0, real)
+    lost = np.empty(size if MAX_POOL else 0, real)
+    fired = np.zeros(size + 2 * (row + inner) if MAX_POOL else 0, real)
     k = leak[0]
     for chunk in range(start, stop):
         sums[chunk] = 0
@@ -277,6 +297,8 @@ def _backward(
             _spread(scale, scale_b, first, n, run)
             _spread(shift, shift_b, first, n, run)
             _spread(mean, mean_b, first, n, run)
+            if MAX_POOL:
+                _places(right, low, item, last_item, height, row, width)
             _recompute(x, scale_b, shift_b, k, v0, h, v, threshold, v_rest, first, n)
             sum_dy[:n] = 0
             sum_dy_x[:n] = 0
@@ -287,7 +309,9 @@ def _backward(
                 dy_t = dy[t, first : first + n]
                 h_t = h[t]
                 if POOL:
-                    _unpool(h_t, ds[t], g, threshold, item, last_item, height, row, width)
+                    _unpool(ds[t], g, item, last_item, height, row, width)
+                    if MAX_POOL:
+                        _to_first(h_t, fired, lost, g, right, low, threshold, row, inner, n)
                 else:
                     ds_t = ds[t, first : first + n]
                     for j in range(n):
@@ -296,9 +320,9 @@ def _backward(
                     to_spike = g[j]
                     if not DETACH_RESET:
                         to_spike += dv_b[j] * (v_rest - h_t[j] if HARD_RESET else -threshold)
-                    fired = fires(h_t[j], threshold)
+                    spike = fires(h_t[j], threshold)
                     du = to_spike * derivative(h_t[j] - threshold, h_t[j], alpha)
-                    dh[j] = du + (real(0) if HARD_RESET and fired else dv_b[j])
+                    dh[j] = du + (real(0) if HARD_RESET and spike else dv_b[j])
                     if INTEGRATE:
                         dv_b[j] = dh[j]
                     elif DECAY:
@@ -309,8 +333,8 @@ def _backward(
                     h_before = h[t - 1]
                     for j in range(n):
                         if t > 0:
-                            fired = fires(h_before[j], threshold)
-                            v_before = reset(h_before[j], fired, threshold, v_rest)
+                            spike = fires(h_before[j], threshold)
+                            v_before = reset(h_before[j], spike, threshold, v_rest)
                         else:
                             v_before = v0[first + j] if STATE_PER_NEURON else v0[0]
                         drive = real(0)
@@ -574,7 +598,7 @@ def _kernel(
     template: Callable, dtype: torch.dtype, spec: NeuronSpec, pool: str, **constants: bool
 ) -> Callable:
     """Return a compiled template; each takes those constants that it names."""
-    functions = (_begin, _spread, _collect, _pool, _share, _unpool, _recompute)
+    functions = (_begin, _spread, _collect, _pool, _unpool, _places, _to_first, _recompute)
     return specialize(
         template,
         **neuron_constants(dtype, spec)
