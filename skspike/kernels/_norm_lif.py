@@ -7,7 +7,7 @@ of the arithmetic (float32 for 16 bits), statistics and sums float64. `pool` is 
 "avg".
 
 ``moments(x) -> (mean, var)``
-    Mean and biased variance of each channel.
+    Mean and biased variance of each channel; zero where there is nothing to average.
 
 ``forward(x, scale, shift, v, leak, spec, pool) -> (s, v_last)``
     Spikes of neurons with the current ``scale[c] * x + shift[c]``, pooled, in the dtype of `x`; and
@@ -224,7 +224,7 @@ def norm_lif(
         "" if group is None else group.group_name,
         backend,
     )
-    if of_batch and training:
+    if of_batch and training and (x.numel() > 0 or group is not None):
         mean, var, count = statistics
         track(running_mean, running_var, mean, var, count, momentum)
     return s, v_last

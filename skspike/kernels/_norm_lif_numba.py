@@ -434,7 +434,8 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     n_channels = x.shape[2]
     n = x.numel() // max(1, n_channels)
     if n == 0:
-        return (x.new_full((n_channels,), math.nan, dtype=torch.float64),) * 2
+        zero = x.new_zeros(n_channels, dtype=torch.float64)
+        return zero, zero.clone()
     # Numbers near their mean: squares of larger ones would cancel
     centre = x[0, 0].reshape(n_channels, -1)[:, 0].double().contiguous()
     flat, by_run, width = _in_runs(x)

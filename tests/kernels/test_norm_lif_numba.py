@@ -184,6 +184,14 @@ def test_shapes_that_are_no_map(shape, case):
         assert_norm_parity(make_norm_problem(case, shape, training=training))
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("shape", "pool"), [((4, 0, 3, 4, 4), "max"), ((2, 3, 5, 0), None)])
+def test_no_neurons(shape, pool, training):
+    problem = make_norm_problem(PLAIN, shape, pool=pool, training=training)
+    assert_norm_parity(problem)
+    assert run_norm(problem, "numba")["dx"].shape == shape
+
+
 def transposed(x):
     return x.transpose(1, -1).contiguous().transpose(1, -1)
 
