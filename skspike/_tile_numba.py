@@ -49,9 +49,9 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False, prefetch: str
     imaginary parts. So does `a` with its rows, or if `by_row` with its k, a multiple of those being
     a step apart.
 
-    `kind` is ``"real"``, ``"complex"``, or ``"conjugate"`` for the conjugate of `b`. What lies
-    `ahead` numbers after the part of ``"b"`` or ``"c"`` in use is fetched into the cache, if
-    `prefetch` names one of them.
+    `kind` is ``"real"``, ``"complex"``, ``"conjugate"`` for the conjugate of `b`, or ``"adjoint"``
+    for that of `a`. What lies `ahead` numbers after the part of ``"b"`` or ``"c"`` in use is fetched
+    into the cache, if `prefetch` names one of them.
     """
     lanes, rows = n_lanes(dtype), n_rows(dtype)
     parts = 1 if kind == "real" else 2
@@ -128,10 +128,9 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False, prefetch: str
                 if parts == 1:
                     continue
                 a_im = spread(a, plus(a_rk, lanes))
-                conjugate = kind == "conjugate"
-                accumulate(r, 1, builder.fneg(a_re) if conjugate else a_re, b_im)
-                accumulate(r, 0, a_im if conjugate else builder.fneg(a_im), b_im)
-                accumulate(r, 1, a_im, b_re)
+                accumulate(r, 1, builder.fneg(a_re) if kind == "conjugate" else a_re, b_im)
+                accumulate(r, 0, builder.fneg(a_im) if kind == "complex" else a_im, b_im)
+                accumulate(r, 1, builder.fneg(a_im) if kind == "adjoint" else a_im, b_re)
         for key, place in places.items():
             builder.store(builder.load(sums[key]), pointer(c, place), align=dtype.itemsize)
         return context.get_dummy_value()

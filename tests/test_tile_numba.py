@@ -48,7 +48,7 @@ def test_real(dtype, n, add):
 
 @by_dtype
 @pytest.mark.parametrize("add", [False, True])
-@pytest.mark.parametrize("kind", ["complex", "conjugate"])
+@pytest.mark.parametrize("kind", ["complex", "conjugate", "adjoint"])
 @pytest.mark.parametrize("prefetch", ["", "b", "c"])
 def test_complex(dtype, kind, add, prefetch):
     n, lanes, rows = 7, n_lanes(np.dtype(dtype)), n_rows(np.dtype(dtype))
@@ -58,8 +58,9 @@ def test_complex(dtype, kind, add, prefetch):
     kernel = specialize(_product, tile=make_tile(np.dtype(dtype), kind, prefetch=prefetch))
     args = _shift(a, 1), 2 * lanes, _shift(b, 2), 2 * lanes, flat_c, 6 * lanes, n, add
     kernel(*args)
+    first = _complex(a).conj() if kind == "adjoint" else _complex(a)
     second = _complex(b).conj() if kind == "conjugate" else _complex(b)
-    expected = _complex(a)[:, :rows].T @ second + _complex(c)[:, 0] * add
+    expected = first[:, :rows].T @ second + _complex(c)[:, 0] * add
     found = flat_c[3:].reshape(c.shape)
     np.testing.assert_allclose(_complex(found)[:, 0], expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(found[:, 1:], c[:, 1:])  # what lies between is not touched
@@ -106,7 +107,7 @@ def test_versions_have_names_of_their_own():
     tiles = [
         make_tile(np.dtype(dtype), kind, by_row=by_row, prefetch=prefetch)
         for dtype in (np.float32, np.float64)
-        for kind in ("real", "complex", "conjugate")
+        for kind in ("real", "complex", "conjugate", "adjoint")
         for by_row in (False, True)
         for prefetch in ("", "b", "c")
     ]

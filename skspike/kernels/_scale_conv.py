@@ -167,7 +167,7 @@ def _backward_fake(x, weights, dys, needs_dx, needs_dw, backend):
     dx = _empty_like(x, x.shape[2]) if needs_dx else x.new_empty(0)
     if not needs_dw:
         return dx, [], []
-    return dx, [w.new_empty(w.shape) for w in weights], [w.new_empty(w.shape[0]) for w in weights]
+    return dx, [torch.empty_like(w) for w in weights], [w.new_empty(w.shape[0]) for w in weights]
 
 
 def _setup_context(ctx, inputs, output):

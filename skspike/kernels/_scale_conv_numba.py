@@ -60,9 +60,15 @@ def backward(
     order = range(len(weights) if needs_dw else 0)
     return (
         none if dx is None else _unfold(dx, x),
-        [_plain(dweights[i].to(weights[i].dtype)) for i in order],
+        [_laid_out_as(weights[i], dweights[i]) for i in order],
         [dbiases[i].to(weights[i].dtype) for i in order],
     )
+
+
+def _laid_out_as(w: Tensor, dw: Tensor) -> Tensor:
+    """Return the gradient to a weight in its dtype and layout, which autograd takes uncopied."""
+    like = torch.empty_like(w)
+    return dw if (dw.dtype, dw.stride()) == (like.dtype, like.stride()) else like.copy_(dw)
 
 
 def choose_spectral(x: Tensor, weights: Sequence[Tensor], n_products: int) -> list[int]:

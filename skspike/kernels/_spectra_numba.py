@@ -197,7 +197,7 @@ def _multiply(a, b, c, a_rows, b_rows, n_blocks, a_stride, b_stride, c_stride, n
 def _correlate(
     a, b, c, a_blocks, rows, n_blocks, a_stride, b_stride, c_stride, n, add, first, last
 ):
-    """Write the product of the transposed `a` and the conjugate of `b`, both of `n` rows."""
+    """Write the product of the transposed conjugate of `a` with `b`, both of `n` rows."""
     width = 2 * LANES
     ahead = ROWS * width  # the next tile
     for f in range(first, last):
@@ -287,20 +287,25 @@ def synthesise(s: Spectra, y: Tensor, bias: Tensor | None, high: Tiling, wide: T
     _run_maps(kernel, args, n_scratch * lanes, real, n_maps, _cost(s, n_maps))
 
 
-def multiply(a: Spectra, b: Spectra, into: Spectra | None = None) -> Spectra:
-    """Return the product of `a` (rows, n) with `b` (n, channels), added to `into` if given."""
+def multiply(
+    a: Spectra, b: Spectra, into: Spectra | None = None, *, conjugate: bool = False
+) -> Spectra:
+    """Return the product of `a` (rows, n) with `b` (n, channels), added to `into` if given.
+
+    With `conjugate`, that with the conjugate of `b`.
+    """
     c = into or Spectra.empty(a.grid, a.n, b.n_channels, a.data.dtype)
-    kernel = _kernel(_multiply, a.data.dtype)
+    kernel = _kernel(_multiply, a.data.dtype, kind="conjugate" if conjugate else "complex")
     sizes = a.rows, b.rows, b.n_blocks, a.stride, b.stride, c.stride, b.n, into is not None
     _run_frequencies(kernel, (a.data, b.data, c.data, *sizes), a, b)
     return c
 
 
 def correlate(a: Spectra, b: Spectra, into: Spectra | None = None) -> Spectra:
-    """Return the product of the transposed `a` with the conjugate of `b`, added to `into`."""
+    """Return the product of the transposed conjugate of `a` with `b`, added to `into`."""
     lanes = n_lanes(a.data.dtype)
     c = into or Spectra.empty(a.grid, a.n_blocks * lanes, b.n_channels, a.data.dtype)
-    kernel = _kernel(_correlate, a.data.dtype)
+    kernel = _kernel(_correlate, a.data.dtype, kind="adjoint")
     sizes = a.n_blocks, a.rows, b.n_blocks, a.stride, b.stride, c.stride, a.n, into is not None
     _run_frequencies(kernel, (a.data, b.data, c.data, *sizes), a, b)
     return c
@@ -334,7 +339,9 @@ def _cost(s: Spectra, n_maps: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _kernel(template: Callable, real: np.dtype, dtype: torch.dtype | None = None) -> Callable:
+def _kernel(
+    template: Callable, real: np.dtype, dtype: torch.dtype | None = None, kind: str = "complex"
+) -> Callable:
     """Return a compiled template; each takes those constants that it names."""
     compact = dtype == torch.bfloat16
     return specialize(
@@ -347,7 +354,7 @@ def _kernel(template: Callable, real: np.dtype, dtype: torch.dtype | None = None
         tile=make_tile(real, "real"),
         complex_tile=make_tile(
             real,
-            "conjugate" if template is _correlate else "complex",
+            kind,
             by_row=template is _multiply,
             prefetch="b" if template is _synthesise else "c",
         ),

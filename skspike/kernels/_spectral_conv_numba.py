@@ -29,11 +29,11 @@ def forward(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> l
     """Return the convolutions of `x`, (M, H, W, C), with the weights, each (C_out, C, k, k)."""
     cut = _cut(x, weights)
     results = [empty_maps(x, w.shape[0]) for w in weights]
-    spectra = [_kernel_spectra(w, cut.grid, x.dtype, adjoint=False) for w in weights]
+    spectra = [_kernel_spectra(w.permute(1, 2, 3, 0), cut.grid, x.dtype) for w in weights]
     for maps in cut.chunks(len(x), by_map=2, by_weight=1):
         x_spectra = analyse(x[maps], *cut.whole)
         for y, bias, w in zip(results, biases, spectra, strict=True):
-            synthesise(multiply(x_spectra, w), y[maps], bias, *cut.inner[1:])
+            synthesise(multiply(x_spectra, w, conjugate=True), y[maps], bias, *cut.inner[1:])
     return results
 
 
@@ -43,7 +43,8 @@ def backward(
     """Return the gradients to `x`, the weights and the biases; None and [] where not needed."""
     cut = _cut(x, weights)
     dx = empty_maps(x, x.shape[-1]) if needs_dx else None
-    w_spectra = [_kernel_spectra(w, cut.grid, x.dtype, adjoint=True) for w in weights if needs_dx]
+    read = weights if needs_dx else []
+    w_spectra = [_kernel_spectra(w.permute(0, 2, 3, 1), cut.grid, x.dtype) for w in read]
     dw_spectra: list[Spectra | None] = [None] * len(weights)
     dbiases = [torch.zeros(w.shape[0], dtype=torch.float64) for w in weights]
     for maps in cut.chunks(len(x), by_map=3, by_weight=2):
@@ -55,7 +56,7 @@ def backward(
             if needs_dx:
                 dx_spectra = multiply(dy_spectra, w_spectra[i], into=dx_spectra)
             if x_spectra is not None:
-                dw_spectra[i] = correlate(x_spectra, dy_spectra, into=dw_spectra[i])
+                dw_spectra[i] = correlate(dy_spectra, x_spectra, into=dw_spectra[i])
         if dx is not None and dx_spectra is not None:
             synthesise(dx_spectra, dx[maps], None, *cut.whole[1:])
     real = compute_dtype(x.dtype)
@@ -70,19 +71,18 @@ def _cut(x: Tensor, weights: Sequence[Tensor]) -> Cut:
     return cut_maps(*x.shape[1:], outs, compute_dtype(x.dtype).itemsize)
 
 
-def _kernel_spectra(w: Tensor, grid: Grid, dtype: torch.dtype, *, adjoint: bool) -> Spectra:
-    """Return the spectra of a weight, mirrored, or of its adjoint: rows in, channels out."""
-    w = w.to(compute_dtype(dtype))
-    w = w.permute(0, 2, 3, 1) if adjoint else w.flip(2, 3).permute(1, 2, 3, 0)
-    return analyse(w.contiguous(), grid, *_kernel_tilings(w.shape[2]))
+def _kernel_spectra(w: Tensor, grid: Grid, dtype: torch.dtype) -> Spectra:
+    """Return the spectra of a weight, (rows, k, k, channels)."""
+    w = w.to(compute_dtype(dtype)).contiguous()
+    return analyse(w, grid, *_kernel_tilings(w.shape[2]))
 
 
 def _kernel_gradient(spectra: Spectra, w: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the gradient to a weight from its spectra, whose rows go in and channels out."""
+    """Return the gradient to a weight from its spectra, whose rows go out and channels in."""
     c_out, c_in, k, _ = w.shape
-    dw = torch.empty((c_in, k, k, c_out), dtype=dtype)
+    dw = torch.empty((c_out, k, k, c_in), dtype=dtype)
     synthesise(spectra, dw, None, *_kernel_tilings(k))
-    return dw.permute(3, 0, 1, 2).contiguous()
+    return dw.permute(0, 3, 1, 2)
 
 
 def _kernel_tilings(k: int) -> tuple[Tiling, Tiling]:
