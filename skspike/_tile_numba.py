@@ -50,8 +50,8 @@ def make_tile(dtype: np.dtype, kind: str, *, by_row: bool = False, prefetch: str
     a step apart.
 
     `kind` is ``"real"``, ``"complex"``, ``"conjugate"`` for the conjugate of `b`, or ``"adjoint"``
-    for that of `a`. What lies `ahead` numbers after the part of ``"b"`` or ``"c"`` in use is fetched
-    into the cache, if `prefetch` names one of them.
+    for that of `a`. What lies `ahead` numbers after the part of ``"b"`` or ``"c"`` in use is
+    fetched into the cache, if `prefetch` names one of them.
     """
     lanes, rows = n_lanes(dtype), n_rows(dtype)
     parts = 1 if kind == "real" else 2
