@@ -49,8 +49,8 @@ def test_device_that_is_none(device):
 
 def test_backend_that_is_none():
     message = (
-        "The 'backend' parameter of set_config must be one of ('auto', 'reference', 'numba'). "
-        "Got 'jax' instead."
+        "The 'backend' parameter of set_config must be one of "
+        "('auto', 'reference', 'numba', 'triton'). Got 'jax' instead."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         set_config(backend="jax", device="cpu")

@@ -29,7 +29,7 @@ def check_lines(lines, benches):
     assert {line["bench"] for line in lines} == set(benches)
     for line in lines:
         assert set(line) >= REQUIRED
-        assert line["tiny"] or "missing" in line
+        assert line.get("tiny") or "missing" in line
         if "missing" not in line and "model_ratio" not in line:
             assert math.isfinite(line["ratio"])
             assert line["ratio"] > 0
