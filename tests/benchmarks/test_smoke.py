@@ -15,6 +15,10 @@ from tests.house import ROOT
 
 REQUIRED = {"bench", "case", "peer", "ratio", "device", "threads", "load", "versions"}
 
+in_a_step_of_its_own = pytest.mark.skipif(
+    "SKSPIKE_SMOKE" not in os.environ, reason="takes minutes: set SKSPIKE_SMOKE=1, as .ci/run does"
+)
+
 
 def run_all(*arguments, **variables):
     """Run every benchmark at tiny size; return the lines of JSON and the completed process."""
@@ -35,7 +39,7 @@ def check_lines(lines, benches):
             assert line["ratio"] > 0
 
 
-@pytest.mark.slow
+@in_a_step_of_its_own
 def test_every_benchmark_runs_on_the_cpu():
     lines, done = run_all("--device", "cpu")
     assert done.returncode == 0, done.stderr
@@ -46,7 +50,7 @@ def test_every_benchmark_runs_on_the_cpu():
         assert any("spikingjelly" in line.get("missing", "") for line in lines)
 
 
-@pytest.mark.slow
+@in_a_step_of_its_own
 def test_the_code_for_cuda_runs_in_tritons_interpreter():
     pytest.importorskip("triton")
     benches = ("kernels", "blocks")  # whole networks take the interpreter minutes
