@@ -58,13 +58,14 @@ def run_job(command: list[str], deadline: float) -> tuple[list[dict], bool]:
     return results, process.returncode == 0
 
 
-def save(folder: Path, device: str, benches: list[str], results: list[dict]) -> None:
-    """Write the results of `benches` in place of those that were there; keep the other benches."""
+def save(folder: Path, device: str, results: list[dict]) -> None:
+    """Write results in place of those of the same benches; keep the benches that printed none."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{device}.jsonl"
     before = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    kept = [line for line in before if line["bench"] not in benches]
     measured = [line for line in results if "missing" not in line]
+    renewed = {line["bench"] for line in measured}
+    kept = [line for line in before if line["bench"] not in renewed]
     file.write_text("".join(json.dumps(line) + "\n" for line in [*kept, *measured]))
     note(f"{len(measured)} results in {file}")
 
@@ -99,8 +100,7 @@ def main() -> None:
             note(f"{bench} does not import: {error}")
             failed = True
         if args.save:  # after each, so that a machine that goes away leaves what is done
-            done = benches[: benches.index(bench) + 1]
-            save(args.save, setting.device, done, results)
+            save(args.save, setting.device, results)
     note(f"{len(results)} lines in {time.monotonic() - started:.0f} s")
     sys.exit(failed)
 

@@ -71,9 +71,9 @@ def test_what_is_no_measurement_is_not_saved(arguments):
 
 def test_saving_replaces_a_benchmark_and_keeps_the_others(tmp_path):
     old = [{"bench": "kernels", "ratio": 1.0}, {"bench": "blocks", "ratio": 2.0}]
-    save(tmp_path, "cpu", ["kernels", "blocks"], old)
+    save(tmp_path, "cpu", old)
     new = [{"bench": "kernels", "ratio": 3.0}, {"bench": "kernels", "ratio": None, "missing": "x"}]
-    save(tmp_path, "cpu", ["kernels"], new)
+    save(tmp_path, "cpu", new)
     kept = [json.loads(line) for line in (tmp_path / "cpu.jsonl").read_text().splitlines()]
     assert kept == [{"bench": "blocks", "ratio": 2.0}, {"bench": "kernels", "ratio": 3.0}]
 
