@@ -99,7 +99,7 @@ def empty_like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 def _setup_context(ctx, inputs, output):
     x, v, leak, a, rho = inputs[:5]
-    ctx.spec, (ctx.save, ctx.backend) = NeuronSpec(*inputs[5 : 5 + N_SPEC]), inputs[-2:]
+    ctx.spec, ctx.backend = NeuronSpec(*inputs[5 : 5 + N_SPEC]), inputs[-1]
     ctx.save_for_backward(x, v, leak, a, rho, output[3])
     ctx.set_materialize_grads(False)
 
