@@ -7,7 +7,13 @@ import pytest
 
 from skspike import _tile_numba
 from skspike._compile_numba import specialize
-from skspike._tile_numba import make_tile, n_lanes, n_rows, vector_bytes
+from skspike._tile_numba import (
+    has_bfloat16_products,
+    make_tile,
+    n_lanes,
+    n_rows,
+    vector_bytes,
+)
 
 tile = None  # bound by `specialize`
 
@@ -81,6 +87,66 @@ def test_by_row(dtype):
     np.testing.assert_allclose(found, matrix @ _complex(b), rtol=1e-4, atol=1e-4)
 
 
+def _pack(parts):
+    """Put (..., part, lane) of numbers that bfloat16 holds exactly into 32 bits a lane."""
+    high = np.ascontiguousarray(parts).view(np.uint32) >> 16
+    return high[..., 0, :] | high[..., 1, :] << 16
+
+
+@pytest.mark.skipif(not has_bfloat16_products(), reason="needs AVX-512 BF16")
+class TestCompact:
+    lanes, rows, n = 16, 8, 21
+
+    @staticmethod
+    def draw(*shape):
+        """Return numbers that bfloat16 holds exactly, and float32 their products and sums."""
+        return np.random.default_rng(0).integers(-100, 100, shape).astype(np.float32)
+
+    @pytest.mark.parametrize("add", [False, True])
+    @pytest.mark.parametrize("kind", ["complex", "conjugate", "adjoint"])
+    def test_in(self, kind, add):
+        a, b = self.draw(self.n, 2, self.lanes), self.draw(self.n, 2, self.lanes)[::-1].copy()
+        c = self.draw(self.rows, 3, 2, self.lanes)
+        flat_c = _shift(c, 3)
+        kernel = specialize(_product, tile=make_tile(np.dtype("f4"), kind, compact="in"))
+        flat_a, flat_b = _shift(_pack(a), 1), _shift(_pack(b), 2)
+        kernel(flat_a, self.lanes, flat_b, self.lanes, flat_c, 6 * self.lanes, self.n, add)
+        first = _complex(a).conj() if kind == "adjoint" else _complex(a)
+        second = _complex(b).conj() if kind == "conjugate" else _complex(b)
+        expected = first[:, : self.rows].T @ second + _complex(c)[:, 0] * add
+        found = flat_c[3:].reshape(c.shape)
+        np.testing.assert_array_equal(_complex(found)[:, 0], expected)
+        np.testing.assert_array_equal(found[:, 1:], c[:, 1:])
+
+    def test_in_by_row(self):
+        a, b = self.draw(2, self.rows, 2, self.lanes), self.draw(self.n, 2, self.lanes)
+        flat_c = np.zeros(3 + self.rows * 2 * self.lanes, np.float32)
+        tile = make_tile(np.dtype("f4"), "complex", by_row=True, compact="in")
+        steps = self.rows * self.lanes, self.lanes, 2 * self.lanes
+        flat_a, flat_b = _shift(_pack(a), 1), _shift(_pack(b), 2)
+        kernel = specialize(_product, tile=tile)
+        kernel(flat_a, steps[0], flat_b, steps[1], flat_c, steps[2], self.n, False)
+        matrix = _complex(a).transpose(1, 0, 2).reshape(self.rows, -1)[:, : self.n]
+        found = _complex(flat_c[3:].reshape(self.rows, 2, self.lanes))
+        np.testing.assert_array_equal(found, matrix @ _complex(b))
+
+    def test_out(self):
+        a = _draw((self.n, 2, self.lanes), np.float32)
+        b = _draw((self.n, 2, self.lanes), np.float32)[::-1].copy()
+        flat_c = np.zeros(3 + self.rows * self.lanes, np.uint32)
+        kernel = specialize(_product, tile=make_tile(np.dtype("f4"), "complex", compact="out"))
+        args = _shift(a, 1), 2 * self.lanes, _shift(b, 2), 2 * self.lanes
+        kernel(*args, flat_c, self.lanes, self.n, True)
+        found = flat_c[3:].reshape(self.rows, self.lanes)
+        parts = [
+            (half).astype(np.uint32).view(np.float32) for half in (found << 16, found >> 16 << 16)
+        ]
+        expected = _complex(a)[:, : self.rows].T @ _complex(b)
+        for part, value in zip(parts, (expected.real, expected.imag), strict=True):
+            np.testing.assert_allclose(part, value, rtol=2**-8, atol=1e-5)
+            assert np.abs(part - value).mean() < 2**-9 * np.abs(value).mean()  # rounded, not cut
+
+
 @pytest.mark.parametrize("width", [16, 32, 64])
 def test_narrower_machines(width, monkeypatch):
     monkeypatch.setattr(_tile_numba, "vector_bytes", lambda: width)
@@ -105,10 +171,11 @@ def test_width_is_that_of_a_register():
 
 def test_versions_have_names_of_their_own():
     tiles = [
-        make_tile(np.dtype(dtype), kind, by_row=by_row, prefetch=prefetch)
+        make_tile(np.dtype(dtype), kind, by_row=by_row, prefetch=prefetch, compact=compact)
         for dtype in (np.float32, np.float64)
         for kind in ("real", "complex", "conjugate", "adjoint")
         for by_row in (False, True)
         for prefetch in ("", "b", "c")
+        for compact in ("", "in", "out")
     ]
     assert len({repr(t) for t in tiles}) == len(tiles)

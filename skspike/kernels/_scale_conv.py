@@ -69,7 +69,9 @@ def scale_conv(
     The numba backend estimates for each kernel which of two ways costs less, torch's convolution
     or a product of spectra. A spectrum takes four multiplications or so for each number of the
     map and pair of channels, where a convolution takes :math:`k^2`. Spectra are computed in
-    float32 for bfloat16, and in the dtype of `x` otherwise; they take 256 MiB or so at most.
+    float32 for bfloat16, and in the dtype of `x` otherwise; they take 256 MiB or so at most. Those
+    of bfloat16 are rounded to it before they are multiplied where the processor multiplies pairs
+    of such numbers (AVX-512 BF16), which is about as precise as torch's convolution.
     An infinity or NaN anywhere in a map spreads over the whole of it. Results lie in memory with
     the channel innermost, and do not depend on the number of threads where they are products of
     spectra. Under autocast, a float32 `x` is rounded as it is for torch's convolution.

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from ._memory import compute_dtype
 from ._spectral_conv_numba import backward as spectral_backward
 from ._spectral_conv_numba import cut_maps
 from ._spectral_conv_numba import forward as spectral_forward
@@ -77,7 +76,6 @@ def choose_spectral(x: Tensor, weights: Sequence[Tensor], n_products: int) -> li
     A forward pass takes one product for each, a backward pass two.
     """
     n_maps, height, width, c_in = x.shape
-    itemsize = compute_dtype(x.dtype).itemsize
     # The larger a kernel, the more it gains: only sets of the largest need looking at.
     largest_first = sorted(range(len(weights)), key=lambda i: -weights[i].shape[-1])
 
@@ -88,11 +86,11 @@ def choose_spectral(x: Tensor, weights: Sequence[Tensor], n_products: int) -> li
         if not chosen:
             return direct
         outs = tuple((weights[i].shape[0], weights[i].shape[-1]) for i in chosen)
-        cut = cut_maps(height, width, c_in, outs, itemsize)
+        cut = cut_maps(height, width, c_in, outs, x.dtype)
         c_out = sum(c for c, _ in outs)
         n_turns = cut.n_turns * n_maps * (n_products * c_in + c_out)
         n_turns += cut.n_kernel_turns * n_products * c_in
-        products = 4 * cut.n_products * n_products * n_maps * c_in * c_out
+        products = cut.n_products * n_products * n_maps * c_in * c_out
         return direct + products + TRANSFORM * n_turns + OVERHEAD
 
     best = min(range(len(weights) + 1), key=cost)

@@ -4,9 +4,10 @@ The transforms are so short that a product with a matrix of cosines and sines se
 the speed of the processor. Channels fill the lanes of the vector registers.
 
 A spectrum is a flat array over (frequency, block of channels, row, real or imaginary part, lane),
-where a row is one tile of one map. Real maps need half of the frequencies: columns v up to half
-of the width, and in those columns that are their own mirror image (the first, and the middle one
-if the width is even) rows u up to half of the height.
+where a row is one tile of one map. A compact one has both parts, in bfloat16, in 32 bits a lane.
+Real maps need half of the frequencies: columns v up to half of the width, and in those columns that
+are their own mirror image (the first, and the middle one if the width is even) rows u up to half of
+the height.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from ._spectra_tables import (
 )
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.
-LANES, ROWS = 16, 8
+LANES, ROWS, WIDTH = 16, 8, 32
 real = load = store = tile = complex_tile = None
+
+COMPACT = np.dtype(np.uint32)  # two bfloat16
 
 GRAIN = 2**21  # multiplications, below 1 ms: for less, a second thread costs more than it brings
 
@@ -83,8 +86,7 @@ def write_map(source, start, step, bias, y, m, block):
 def _analyse(x, s, row_table, column_table, starts, high, wide, lay, scratch, first, last):
     """Write the spectra of the tiles of maps first..last of `x`, (M, H, W, C)."""
     n_rows, stride, n_columns, n_blocks, table_step = lay
-    width = 2 * LANES
-    ahead = n_rows * width  # the next block
+    ahead = n_rows * WIDTH  # the next block
     at_rows = high.size * wide.size * LANES  # the scratch holds a map, then its transformed rows
     step = n_columns * LANES
     for m, block in np.ndindex(last - first, n_blocks):
@@ -110,13 +112,13 @@ def _analyse(x, s, row_table, column_table, starts, high, wide, lay, scratch, fi
                         False,
                         0,
                     )
-            s_at = (block * n_rows + (m * high.n + i_high) * wide.n + i_wide) * width
+            s_at = (block * n_rows + (m * high.n + i_high) * wide.n + i_wide) * WIDTH
             table_first = (h_first - h_origin + high.halo) * table_step
             for v in range(len(starts) - 1):
-                at = at_rows + v * width
+                at = at_rows + v * 2 * LANES
                 # Rows beyond the last of a column fall on the next column, which is written later.
                 for u in range(0, starts[v + 1] - starts[v], ROWS):
-                    table_at = table_first + u // LANES * width + u % LANES
+                    table_at = table_first + u // LANES * 2 * LANES + u % LANES
                     to = s_at + (starts[v] + u) * stride
                     complex_tile(
                         (column_table, table_at, table_step),
@@ -186,12 +188,12 @@ def _multiply(a, b, c, a_rows, b_rows, n_blocks, a_stride, b_stride, c_stride, n
     ahead = ROWS * width  # the next tile
     for f in range(first, last):
         for block in range(n_blocks):
-            at = f * b_stride + block * b_rows * width
+            at = f * b_stride + block * b_rows * WIDTH
             for r in range(0, a_rows, ROWS):
-                a_at = f * a_stride + r * width
+                a_at = f * a_stride + r * WIDTH
                 to = f * c_stride + (block * a_rows + r) * width
-                step = a_rows * width
-                complex_tile((a, a_at, step), (b, at, width), (c, to, width), n, add, ahead)
+                step = a_rows * WIDTH
+                complex_tile((a, a_at, step), (b, at, WIDTH), (c, to, width), n, add, ahead)
 
 
 def _correlate(
@@ -202,11 +204,11 @@ def _correlate(
     ahead = ROWS * width  # the next tile
     for f in range(first, last):
         for block in range(n_blocks):
-            at = f * b_stride + block * rows * width
+            at = f * b_stride + block * rows * WIDTH
             for r in range(0, a_blocks * LANES, ROWS):
-                a_at = f * a_stride + r // LANES * rows * width + r % LANES
+                a_at = f * a_stride + r // LANES * rows * WIDTH + r % LANES
                 to = f * c_stride + (block * a_blocks * LANES + r) * width
-                complex_tile((a, a_at, width), (b, at, width), (c, to, width), n, add, ahead)
+                complex_tile((a, a_at, WIDTH), (b, at, WIDTH), (c, to, width), n, add, ahead)
 
 
 # --- launchers ---
@@ -229,6 +231,16 @@ class Spectra:
         return cls(aligned(n_numbers, dtype), grid, n, n_channels)
 
     @property
+    def compact(self) -> bool:
+        """Whether both parts of a number are bfloat16, and together take 32 bits."""
+        return self.data.dtype == COMPACT
+
+    @property
+    def real(self) -> np.dtype:
+        """Type of the numbers that are computed with."""
+        return np.dtype(np.float32) if self.compact else self.data.dtype
+
+    @property
     def rows(self) -> int:
         """Rows, rounded up to whole tiles of the product."""
         return round_up(self.n, n_rows(self.data.dtype))
@@ -239,27 +251,34 @@ class Spectra:
         return -(-self.n_channels // n_lanes(self.data.dtype))
 
     @property
+    def width(self) -> int:
+        """Distance from one row to the next."""
+        return n_lanes(self.data.dtype) * (1 if self.compact else 2)
+
+    @property
     def stride(self) -> int:
         """Distance from one frequency to the next; never a power of two, which caches dislike."""
-        return (self.n_blocks * self.rows + 1) * 2 * n_lanes(self.data.dtype)
+        return (self.n_blocks * self.rows + 1) * self.width
 
     def total(self) -> np.ndarray:
         """Return the sum of all positions of all rows, for each channel."""
         lanes = n_lanes(self.data.dtype)
-        first = self.data[: self.n_blocks * self.rows * 2 * lanes]
-        first = first.reshape(self.n_blocks, self.rows, 2, lanes)[:, : self.n, 0]
+        first = self.data[: self.n_blocks * self.rows * self.width]
+        first = first.reshape(self.n_blocks, self.rows, -1, lanes)[:, : self.n, 0]
+        if self.compact:  # the lower half is the upper one of a float32
+            first = (first << 16).view(np.float32)
         return first.sum(1, dtype=np.float64).reshape(-1)[: self.n_channels]
 
 
-def analyse(x: Tensor, grid: Grid, high: Tiling, wide: Tiling) -> Spectra:
+def analyse(x: Tensor, grid: Grid, high: Tiling, wide: Tiling, *, compact: bool = False) -> Spectra:
     """Return the spectra of the tiles of `x`, a contiguous (M, H, W, C) tensor."""
     array, real = _array(x), numpy_dtype(compute_dtype(x.dtype))
     n_maps, _, _, n_channels = x.shape
-    s = Spectra.empty(grid, n_maps * high.n * wide.n, n_channels, real)
+    s = Spectra.empty(grid, n_maps * high.n * wide.n, n_channels, COMPACT if compact else real)
     rows, n_columns = row_table(grid.width, wide.step, wide.halo, n_rows(real), real)
     columns, n_table = column_table(grid.height, high.step, high.halo, n_lanes(real), real)
     lay = s.rows, s.stride, n_columns, s.n_blocks, n_table * 2 * n_lanes(real)
-    kernel = _kernel(_analyse, real, x.dtype)
+    kernel = _kernel(_analyse, real, x.dtype, compact="out" if compact else "")
     n_scratch = high.size * wide.size + (high.step + 2 * high.halo) * n_columns
     args = array, s.data, rows, columns, grid.starts, high, wide, lay
     _run_maps(kernel, args, n_scratch * n_lanes(real), real, n_maps, _cost(s, n_maps))
@@ -268,7 +287,7 @@ def analyse(x: Tensor, grid: Grid, high: Tiling, wide: Tiling) -> Spectra:
 
 def synthesise(s: Spectra, y: Tensor, bias: Tensor | None, high: Tiling, wide: Tiling) -> None:
     """Write `y`, a contiguous (M, H, W, C) tensor, from the spectra of its tiles."""
-    array, real, lanes = _array(y), s.data.dtype, n_lanes(s.data.dtype)
+    array, real, lanes = _array(y), s.real, n_lanes(s.real)
     n_maps = y.shape[0]
     shift = np.zeros(s.n_blocks * lanes, real)
     if bias is not None:
@@ -294,8 +313,9 @@ def multiply(
 
     With `conjugate`, that with the conjugate of `b`.
     """
-    c = into or Spectra.empty(a.grid, a.n, b.n_channels, a.data.dtype)
-    kernel = _kernel(_multiply, a.data.dtype, kind="conjugate" if conjugate else "complex")
+    c = into or Spectra.empty(a.grid, a.n, b.n_channels, a.real)
+    kind = "conjugate" if conjugate else "complex"
+    kernel = _kernel(_multiply, a.real, kind=kind, compact="in" if a.compact else "")
     sizes = a.rows, b.rows, b.n_blocks, a.stride, b.stride, c.stride, b.n, into is not None
     _run_frequencies(kernel, (a.data, b.data, c.data, *sizes), a, b)
     return c
@@ -304,8 +324,8 @@ def multiply(
 def correlate(a: Spectra, b: Spectra, into: Spectra | None = None) -> Spectra:
     """Return the product of the transposed conjugate of `a` with `b`, added to `into`."""
     lanes = n_lanes(a.data.dtype)
-    c = into or Spectra.empty(a.grid, a.n_blocks * lanes, b.n_channels, a.data.dtype)
-    kernel = _kernel(_correlate, a.data.dtype, kind="adjoint")
+    c = into or Spectra.empty(a.grid, a.n_blocks * lanes, b.n_channels, a.real)
+    kernel = _kernel(_correlate, a.real, kind="adjoint", compact="in" if a.compact else "")
     sizes = a.n_blocks, a.rows, b.n_blocks, a.stride, b.stride, c.stride, a.n, into is not None
     _run_frequencies(kernel, (a.data, b.data, c.data, *sizes), a, b)
     return c
@@ -340,15 +360,19 @@ def _cost(s: Spectra, n_maps: int) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _kernel(
-    template: Callable, real: np.dtype, dtype: torch.dtype | None = None, kind: str = "complex"
+    template: Callable,
+    real: np.dtype,
+    dtype: torch.dtype | None = None,
+    kind: str = "complex",
+    compact: str = "",
 ) -> Callable:
     """Return a compiled template; each takes those constants that it names."""
-    compact = dtype == torch.bfloat16
+    short = dtype == torch.bfloat16
     return specialize(
         template,
         real=real.type,
-        load=load_bfloat16 if compact else same,
-        store=store_bfloat16 if compact else same,
+        load=load_bfloat16 if short else same,
+        store=store_bfloat16 if short else same,
         read_map=read_map,
         write_map=write_map,
         tile=make_tile(real, "real"),
@@ -357,9 +381,11 @@ def _kernel(
             kind,
             by_row=template is _multiply,
             prefetch="b" if template is _synthesise else "c",
+            compact=compact,
         ),
         LANES=n_lanes(real),
         ROWS=n_rows(real),
+        WIDTH=n_lanes(real) * (1 if compact else 2),
     )
 
 

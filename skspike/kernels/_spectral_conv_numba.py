@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._tile_numba import has_bfloat16_products
 from ._memory import LINE, aligned, compute_dtype, numpy_dtype
 from ._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
 from ._spectra_tables import Grid, Tiling
@@ -29,9 +30,9 @@ def forward(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> l
     """Return the convolutions of `x`, (M, H, W, C), with the weights, each (C_out, C, k, k)."""
     cut = _cut(x, weights)
     results = [empty_maps(x, w.shape[0]) for w in weights]
-    spectra = [_kernel_spectra(w.permute(1, 2, 3, 0), cut.grid, x.dtype) for w in weights]
+    spectra = [_kernel_spectra(w.permute(1, 2, 3, 0), cut, x.dtype) for w in weights]
     for maps in cut.chunks(len(x), by_map=2, by_weight=1):
-        x_spectra = analyse(x[maps], *cut.whole)
+        x_spectra = analyse(x[maps], *cut.whole, compact=cut.compact)
         for y, bias, w in zip(results, biases, spectra, strict=True):
             synthesise(multiply(x_spectra, w, conjugate=True), y[maps], bias, *cut.inner[1:])
     return results
@@ -44,14 +45,14 @@ def backward(
     cut = _cut(x, weights)
     dx = empty_maps(x, x.shape[-1]) if needs_dx else None
     read = weights if needs_dx else []
-    w_spectra = [_kernel_spectra(w.permute(0, 2, 3, 1), cut.grid, x.dtype) for w in read]
+    w_spectra = [_kernel_spectra(w.permute(0, 2, 3, 1), cut, x.dtype) for w in read]
     dw_spectra: list[Spectra | None] = [None] * len(weights)
     dbiases = [torch.zeros(w.shape[0], dtype=torch.float64) for w in weights]
     for maps in cut.chunks(len(x), by_map=3, by_weight=2):
         dx_spectra = None
-        x_spectra = analyse(x[maps], *cut.whole) if needs_dw else None
+        x_spectra = analyse(x[maps], *cut.whole, compact=cut.compact) if needs_dw else None
         for i, dy in enumerate(dys):
-            dy_spectra = analyse(dy[maps], *cut.inner)
+            dy_spectra = analyse(dy[maps], *cut.inner, compact=cut.compact)
             dbiases[i] += torch.from_numpy(dy_spectra.total())
             if needs_dx:
                 dx_spectra = multiply(dy_spectra, w_spectra[i], into=dx_spectra)
@@ -68,13 +69,13 @@ def backward(
 def _cut(x: Tensor, weights: Sequence[Tensor]) -> Cut:
     """Return how to cut `x`, (M, H, W, C)."""
     outs = tuple((w.shape[0], w.shape[-1]) for w in weights)
-    return cut_maps(*x.shape[1:], outs, compute_dtype(x.dtype).itemsize)
+    return cut_maps(*x.shape[1:], outs, x.dtype)
 
 
-def _kernel_spectra(w: Tensor, grid: Grid, dtype: torch.dtype) -> Spectra:
+def _kernel_spectra(w: Tensor, cut: Cut, dtype: torch.dtype) -> Spectra:
     """Return the spectra of a weight, (rows, k, k, channels)."""
     w = w.to(compute_dtype(dtype)).contiguous()
-    return analyse(w, grid, *_kernel_tilings(w.shape[2]))
+    return analyse(w, cut.grid, *_kernel_tilings(w.shape[2]), compact=cut.compact)
 
 
 def _kernel_gradient(spectra: Spectra, w: Tensor, dtype: torch.dtype) -> Tensor:
@@ -111,6 +112,7 @@ class Cut(NamedTuple):
     n_kernel_turns: int  # multiplications of the transforms of the weights, for each channel in
     weight_bytes: int  # of the spectra of all weights
     map_bytes: int  # of the spectra of one map
+    compact: bool  # whether what is multiplied are pairs of bfloat16
 
     @property
     def whole(self) -> tuple[Grid, Tiling, Tiling]:
@@ -124,8 +126,12 @@ class Cut(NamedTuple):
 
     @property
     def n_products(self) -> int:
-        """Complex products per map for each pair of channels."""
-        return self.grid.n_frequencies * self.high.n * self.wide.n
+        """Multiplications of a product of spectra, for each map and pair of channels.
+
+        What counts is time: two products of bfloat16 take that of one of float32.
+        """
+        each = 2 if self.compact else 4
+        return each * self.grid.n_frequencies * self.high.n * self.wide.n
 
     @property
     def n_turns(self) -> int:
@@ -142,7 +148,7 @@ class Cut(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def cut_maps(
-    height: int, width: int, c_in: int, outs: tuple[tuple[int, int], ...], itemsize: int
+    height: int, width: int, c_in: int, outs: tuple[tuple[int, int], ...], dtype: torch.dtype
 ) -> Cut:
     """Choose the tiles that need the fewest multiplications while the weights stay in budget.
 
@@ -150,6 +156,8 @@ def cut_maps(
     """
     reach = max(k for _, k in outs) // 2
     c_out = sum(c for c, _ in outs)
+    compact = dtype == torch.bfloat16 and has_bfloat16_products()
+    itemsize = compute_dtype(dtype).itemsize
     lanes = LINE // itemsize
     widest = -(-max(c_in, *(c for c, _ in outs)) // lanes) * lanes
     cuts = []
@@ -158,10 +166,11 @@ def cut_maps(
         n_bytes = 2 * itemsize * grid.n_frequencies
         map_bytes = n_bytes * high.n * wide.n * widest
         kernel_turns = sum(c * _turns(grid, k, k) for c, k in outs)
-        cuts.append(Cut(grid, high, wide, kernel_turns, n_bytes * c_in * c_out, map_bytes))
+        weight_bytes = n_bytes * c_in * c_out
+        cuts.append(Cut(grid, high, wide, kernel_turns, weight_bytes, map_bytes, compact))
 
     def cost(cut: Cut) -> int:
-        return 4 * cut.n_products * c_in * c_out + cut.n_turns * (c_in + c_out)
+        return cut.n_products * c_in * c_out + cut.n_turns * (c_in + c_out)
 
     fitting = [cut for cut in cuts if cut.weight_bytes <= BUDGET // 2]
     return min(fitting, key=cost) if fitting else min(cuts, key=lambda cut: cut.weight_bytes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from skspike._tile_numba import has_bfloat16_products
 from skspike.kernels._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
 from skspike.kernels._spectra_tables import Grid, Tiling
 
@@ -27,9 +28,13 @@ def draw(*shape, dtype=torch.float64):
 
 def numbers(spectra: Spectra) -> np.ndarray:
     """Return (row, channel, frequency)."""
-    lanes = spectra.stride // (2 * (spectra.n_blocks * spectra.rows + 1))
-    n = spectra.grid.n_frequencies
-    data = spectra.data[: n * spectra.stride].reshape(n, -1, 2, lanes)[:, :-1]
+    data, n = spectra.data, spectra.grid.n_frequencies
+    lanes = spectra.width if spectra.compact else spectra.width // 2
+    if spectra.compact:
+        data = data.reshape(-1, 1, lanes)
+        data = np.concatenate([data << 16, data >> 16 << 16], 1).view(np.float32).ravel()
+    stride = 2 * lanes * (spectra.stride // spectra.width)
+    data = data[: n * stride].reshape(n, -1, 2, lanes)[:, :-1]
     data = data.reshape(n, spectra.n_blocks, spectra.rows, 2, lanes)[:, :, : spectra.n]
     z = (data[..., 0, :] + 1j * data[..., 1, :]).transpose(2, 1, 3, 0)
     return z.reshape(spectra.n, -1, n)[:, : spectra.n_channels]
@@ -132,3 +137,46 @@ def test_sixteen_bits():
     y = torch.empty_like(x)
     synthesise(s, y, None, *tilings)
     torch.testing.assert_close(y, x, rtol=0.01, atol=1e-5)
+
+
+# --- spectra in bfloat16 ---
+
+with_pairs = pytest.mark.skipif(not has_bfloat16_products(), reason="needs AVX-512 BF16")
+
+
+@with_pairs
+@pytest.mark.parametrize("n_channels", [1, 16, 19])
+def test_compact_spectra_are_rounded_ones(n_channels):
+    grid, tilings = Grid(7, 6), (whole(7), whole(6))
+    x = draw(3, *grid, n_channels, dtype=torch.float32)
+    compact, s = analyse(x, grid, *tilings, compact=True), analyse(x, grid, *tilings)
+    assert compact.data.nbytes < 0.51 * s.data.nbytes
+    for part in ("real", "imag"):
+        found, expected = (getattr(numbers(spectra), part) for spectra in (compact, s))
+        rounded = torch.from_numpy(np.ascontiguousarray(expected)).bfloat16().float().numpy()
+        np.testing.assert_array_equal(found, rounded)
+    np.testing.assert_allclose(compact.total(), s.total(), rtol=2**-6, atol=0.1)
+
+
+@with_pairs
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 16, 17), (9, 35, 3), (20, 8, 33)], ids=str)
+def test_products_of_compact_spectra(sizes):
+    m, n, k = sizes
+    grid, tilings = Grid(4, 5), (whole(4), whole(5))
+    a, b, d = (
+        analyse(draw(*shape, dtype=torch.float32), grid, *tilings, compact=True)
+        for shape in ((m, 4, 5, n), (n, 4, 5, k), (m, 4, 5, k))
+    )
+    za, zb, zd = (numbers(s).astype(np.complex128) for s in (a, b, d))
+    close = {"rtol": 1e-5, "atol": 1e-3}  # the products are exact, their sums are in float32
+    expected = np.einsum("mnf,nkf->mkf", za, zb)
+    c = multiply(a, b)
+    assert not c.compact
+    np.testing.assert_allclose(numbers(c), expected, **close)
+    np.testing.assert_allclose(numbers(multiply(a, b, into=c)), 2 * expected, **close)
+    expected = np.einsum("mnf,nkf->mkf", za, zb.conj())
+    np.testing.assert_allclose(numbers(multiply(a, b, conjugate=True)), expected, **close)
+    expected = np.einsum("mnf,mkf->nkf", za.conj(), zd)
+    c = correlate(a, d)
+    np.testing.assert_allclose(numbers(c)[:n], expected, **close)
+    np.testing.assert_allclose(numbers(correlate(a, d, into=c))[:n], 2 * expected, **close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from skspike import _tile_numba
+from skspike._tile_numba import has_bfloat16_products
 from skspike.kernels import _spectra_numba, _spectral_conv_numba
 from skspike.kernels._spectra_numba import multiply
 from skspike.kernels._spectra_tables import Tiling
@@ -97,14 +99,14 @@ def test_every_small_size(size):
 
 
 def test_large_maps_are_cut():
-    cut = cut_maps(512, 500, 4, ((4, 7),), 4)
+    cut = cut_maps(512, 500, 4, ((4, 7),), torch.float32)
     assert max(cut.grid) < 100
     assert cut.high.n * cut.high.step >= 512
     assert cut.wide.n * cut.wide.step >= 500
 
 
 def test_many_channels_are_cut_smaller():
-    few, many = (cut_maps(32, 32, c, ((c, 5), (c, 7)), 4) for c in (16, 512))
+    few, many = (cut_maps(32, 32, c, ((c, 5), (c, 7)), torch.float32) for c in (16, 512))
     assert many.grid.n_frequencies < few.grid.n_frequencies
     assert many.weight_bytes <= _spectral_conv_numba.BUDGET // 2 or many.high.step == 8
 
@@ -151,21 +153,36 @@ def test_only_what_is_needed():
 # --- precision ---
 
 
-def test_sixteen_bits_are_computed_in_float32():
-    problem = Problem(4, 9, 8, 16, [(16, 5), (8, 7)], torch.bfloat16)
-    found = problem.run()
-    assert found[0].dtype == torch.bfloat16
-    assert found[-1].dtype == torch.float64  # the sum of a bias
+def exact(problem):
+    """Return the results of a problem by torch in float64."""
+    double = copy.copy(problem)
     for name in ("x", "weights", "biases", "dys"):
         value = getattr(problem, name)
-        double = value.double() if name == "x" else [v.double() for v in value]
-        setattr(problem, name, double)
-    expected = problem.expected()
-    n = len(problem.weights)
+        setattr(double, name, value.double() if name == "x" else [v.double() for v in value])
+    return double.expected()
+
+
+def test_sixteen_bits_are_computed_in_float32(monkeypatch):
+    monkeypatch.setattr(_spectral_conv_numba, "has_bfloat16_products", lambda: False)
+    cut_maps.cache_clear()
+    problem = Problem(4, 9, 8, 16, [(16, 5), (8, 7)], torch.bfloat16)
+    found, expected, n = problem.run(), exact(problem), len(problem.weights)
+    cut_maps.cache_clear()
+    assert found[0].dtype == torch.bfloat16
+    assert found[-1].dtype == torch.float64  # the sum of a bias
     assert_close(found[n + 1 :], expected[n + 1 :], 1e-5)
     for a, b in zip(found[: n + 1], expected[: n + 1], strict=True):
         # rounded once, at the end
         torch.testing.assert_close(a.double(), b, rtol=2**-8, atol=1e-4 * b.abs().max().item())
+
+
+@pytest.mark.skipif(not has_bfloat16_products(), reason="needs AVX-512 BF16")
+def test_products_of_sixteen_bits_are_about_as_precise_as_torch():
+    problem = Problem(8, 17, 17, 32, [(32, 7)], torch.bfloat16)
+    triples = zip(problem.run(), problem.expected(), exact(problem), strict=True)
+    for ours, torchs, truth in list(triples)[:3]:
+        error, usual = ((t.double() - truth).square().mean().sqrt() for t in (ours, torchs))
+        assert 0 < error < 2 * usual
 
 
 def test_float32_is_about_as_precise_as_torch():
