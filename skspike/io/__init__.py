@@ -1,0 +1,5 @@
+"""Event files of every camera: read whole, read in pieces, write."""
+
+from ._read import iter_events, read_events
+
+__all__ = ["read_events", "iter_events"]
