@@ -23,6 +23,8 @@ log = logging.getLogger("skspike")
 
 # "numpy": a division by zero gives inf; checking for it would forbid vector instructions.
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
+# Only templates call the functions among the constants: entries for Python and C would go unused.
+_INNER = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def specialize(template: Callable, **constants: object) -> Callable:
@@ -34,11 +36,7 @@ def specialize(template: Callable, **constants: object) -> Callable:
     disk cache can mix up versions that several processes compile for different types, so what
     decides the types must be among the constants.
     """
-    # `real`, the type of the numbers, decides the types of arguments even where nothing names it
-    used = sorted(_used(template, constants) | ({"real"} & constants.keys()))
-    values = tuple(constants[name] for name in used)
-    # 1, 1.0 and True are equal, and yet give different code.
-    return _compile(template, tuple(zip(used, values, strict=True)), tuple(map(type, values)))
+    return _compile(template, *_select(template, constants))
 
 
 def _used(function: Callable, constants: dict[str, Any]) -> set[str]:
@@ -50,30 +48,45 @@ def _used(function: Callable, constants: dict[str, Any]) -> set[str]:
     return names
 
 
+def _select(function: Callable, constants: dict[str, Any]) -> tuple[tuple, tuple]:
+    """Return the constants that a function reaches, with their types, as keys of a cache."""
+    # `real`, the type of the numbers, decides the types of arguments even where nothing names it
+    used = sorted(_used(function, constants) | ({"real"} & constants.keys()))
+    values = tuple(constants[name] for name in used)
+    # 1, 1.0 and True are equal, and yet give different code.
+    return tuple(zip(used, values, strict=True)), tuple(map(type, values))
+
+
 @functools.cache
 def _compile(template: Callable, used: tuple[tuple[str, Any], ...], types: tuple) -> Callable:
     """Compile one version of a template."""
-    digest = _digest(template, used)
-    function = _bind(template, dict(used), digest)
+    function = _bind(template, used)
     return _announce_compilation(_njit_cached(function), function.__qualname__)
 
 
-def _bind(function: Callable, constants: dict[str, Any], digest: str) -> FunctionType:
+@functools.cache
+def _compile_inner(function: Callable, used: tuple[tuple[str, Any], ...], types: tuple) -> Callable:
+    """Compile one version of a function inside templates, which share it."""
+    return numba.njit(**_INNER)(_bind(function, used))
+
+
+def _bind(function: Callable, used: tuple[tuple[str, Any], ...]) -> FunctionType:
     """Copy a function with constants in place of the global names that it uses.
 
     Every copy, also of a function inside, is named after the version: machine code from the disk
     cache is linked by name, and one version would call the functions of another.
     """
+    constants = dict(used)
     names = {
-        name: numba.njit(**_OPTIONS)(_bind(value, constants, digest))
+        name: _compile_inner(value, *_select(value, constants))
         if isinstance(value, FunctionType)
         else value
-        for name, value in constants.items()
+        for name, value in used
         if name in function.__code__.co_names
     }
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
     copy.__module__ = function.__module__
-    copy.__qualname__ = f"{function.__qualname__}_{digest}"
+    copy.__qualname__ = f"{function.__qualname__}_{_digest(function, used)}"
     return copy
 
 

@@ -232,12 +232,27 @@ def test_functions_inside_are_named_after_the_version():
     assert len(names) == 2
 
 
+def test_templates_share_the_functions_inside():
+    """Or each of a template's versions would compile all of them anew."""
+    found = [
+        specialize(outer, inner=_inner, CONSTANT=constant, OTHER=other)
+        for outer, constant, other in ((_outer, 1.0, 1), (_other, 1.0, 1), (_other, 1.0, 2))
+    ]
+    functions = {id(kernel.__wrapped__.py_func.__globals__["inner"]) for kernel in found}
+    assert len(functions) == 1
+    assert [kernel(1.0) for kernel in found] == [2, 3, 4]
+
+
 def _outer(x):
     return inner(x)
+
+
+def _other(x):
+    return inner(x) + OTHER
 
 
 def _inner(x):
     return x + CONSTANT
 
 
-inner = CONSTANT = None  # bound by `specialize`
+inner = CONSTANT = OTHER = None  # bound by `specialize`
