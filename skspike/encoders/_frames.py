@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 
 import numpy as np
-from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
-from .._config import get_config
-from .._event_columns import MAX_TIME, check_sensor_size
-from .._events import EventCollection, as_event_collection
-from .._sklearn import Interval, StrOptions, fit_context
-from .._validation import check_number
-from ..exceptions import EventLossWarning
+from .._event_columns import MAX_TIME
+from .._sklearn import Interval, StrOptions
+from ._base import LIMITS, EventEncoder
+from ._bins import Bins
 from ._frames_reference import FramePlan, encode_recording
 
-# The largest count that each dtype holds exactly.
-_LIMITS = {
-    **{name: int(np.iinfo(name).max) for name in ("uint8", "int8", "uint16", "int16")},
-    **{name: int(np.iinfo(name).max) for name in ("uint32", "int32", "int64")},
-    "float32": 2**24,
-    "float64": 2**53,
-}
 
-
-class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class FrameEncoder(EventEncoder):
     """Turn recordings into stacks of frames.
 
     The events of a recording are divided into bins, and the events of a bin are added up pixel by
@@ -37,7 +23,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     Parameters
     ----------
     n_bins : int, default=10
-        Number of frames per recording.
+        Number of steps per recording: of frames, unless `frames_per_step` stacks several.
     split : {"count", "time"}, default="count"
         How the events in the window are divided. With "count" into bins of equally many events:
         in order of time, event ``i`` of ``n`` falls in bin ``i * n_bins // n``, so that bin sizes
@@ -48,12 +34,23 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         the window of each recording by itself, from its first event to its last, both included;
         "fit" is the window of all events seen in fit, so that the bins of different recordings
         are aligned.
-    values : {"counts", "binary", "signed"}, default="counts"
-        What a pixel holds: the number of its events, whether it has any (0 or 1), or the number of
-        its brighter events minus that of its darker ones.
+    bin_size : int, default=None
+        Size of a frame, in events with ``split="count"`` and in microseconds with
+        ``split="time"``. By default all frames together are as large as the window.
+    keep : {"last", "first"}, default="last"
+        With a `bin_size`, whether the bins are counted back from the end of the window, or on from
+        its start. Events that they do not reach are left out, with a warning; bins that reach
+        over the window are empty.
+    frames_per_step : int, default=1
+        Number of frames that a step is divided into. They are stacked as channels, in order of
+        time and each with its polarities.
+    values : {"counts", "binary", "signed", "sign", "last"}, default="counts"
+        What a pixel holds: the number of its events, whether it has any (0 or 1), the number of
+        its brighter events minus that of its darker ones, the sign of this difference (-1, 0 or
+        1), or the polarity of its last event (-1 or 1, and 0 where there is none).
     polarity : {"separate", "merged"}, default="separate"
         Whether darker (channel 0) and brighter (channel 1) events have a channel each or share
-        one. With ``values="signed"`` there is always one.
+        one. With ``values="signed"``, ``"sign"`` or ``"last"`` they always share one.
     downsample : int, default=1
         Events of blocks of `downsample` × `downsample` pixels are added up. Blocks that reach over
         the sensor's right or lower edge are kept.
@@ -74,7 +71,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Size of the sensor in pixels.
     window_ : tuple of int (start, stop) or None
         The window in microseconds, or None if each recording has its own.
-    output_shape_ : tuple of int (n_bins, n_polarities, height, width)
+    output_shape_ : tuple of int (n_bins, n_channels, height, width)
         Shape of the frames of one recording.
 
     Raises
@@ -87,11 +84,13 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     Warns
     -----
     EventLossWarning
-        If events lie outside a fixed window, or counts are too large for the dtype.
+        If events lie outside a fixed window or beyond bins of a given size, or counts are too
+        large for the dtype.
 
     See Also
     --------
     skspike.EventCollection : Many recordings as one ``X``.
+    skspike.encoders.VoxelEncoder : Shares each event between two bins.
 
     Notes
     -----
@@ -105,8 +104,20 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     Without a warning, the frames of ``values="counts"`` sum up to the number of events.
 
+    Stacking by time as in [1]_, where a step is three frames of 20 ms and the last frame ends at
+    the recording's end, is ``FrameEncoder(3, split="time", bin_size=20_000, frames_per_step=3,
+    values="sign", dtype="int8")``; its encoding of single objects is ``FrameEncoder(10,
+    split="time", bin_size=10_000, keep="first", values="last", dtype="int8")``, except that short
+    recordings end in empty frames, where [1]_ repeats the last. Stacking by number is
+    ``split="count"`` with a `bin_size`.
+
     The compiled kernel reads every event once and is used unless the configuration asks for
     ``backend="reference"``; both give the same frames.
+
+    References
+    ----------
+    .. [1] H. Zhang et al., "Automotive Object Detection via Learning Sparse Events by Spiking
+       Neurons", IEEE Transactions on Cognitive and Developmental Systems, 2024.
 
     Examples
     --------
@@ -124,7 +135,10 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         "n_bins": [Interval(Integral, 1, None, closed="left")],
         "split": [StrOptions({"count", "time"})],
         "window": [StrOptions({"recording", "fit"}), "array-like"],
-        "values": [StrOptions({"counts", "binary", "signed"})],
+        "bin_size": [Interval(Integral, 1, None, closed="left"), None],
+        "keep": [StrOptions({"last", "first"})],
+        "frames_per_step": [Interval(Integral, 1, None, closed="left")],
+        "values": [StrOptions({"counts", "binary", "signed", "sign", "last"})],
         "polarity": [StrOptions({"separate", "merged"})],
         "downsample": [Interval(Integral, 1, None, closed="left")],
         "sensor_size": ["array-like", None],
@@ -138,6 +152,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         *,
         split="count",
         window="recording",
+        bin_size=None,
+        keep="last",
+        frames_per_step=1,
         values="counts",
         polarity="separate",
         downsample=1,
@@ -148,6 +165,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.n_bins = n_bins
         self.split = split
         self.window = window
+        self.bin_size = bin_size
+        self.keep = keep
+        self.frames_per_step = frames_per_step
         self.values = values
         self.polarity = polarity
         self.downsample = downsample
@@ -155,195 +175,57 @@ class FrameEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.dtype = dtype
         self.n_jobs = n_jobs
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Learn the sensor size, and the window with ``window="fit"``.
-
-        Parameters
-        ----------
-        X : EventCollection, list or object array of structured arrays
-            The recordings, each with the fields ``x``, ``y``, ``t`` (µs) and ``p``.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : FrameEncoder
-            The fitted encoder.
-        """
-        X = as_event_collection(X, "FrameEncoder")
-        self._check_dtype()
-        sensor_size = X.sensor_size if self.sensor_size is None else self.sensor_size
-        self.sensor_size_ = check_sensor_size("FrameEncoder", sensor_size)
-        self.window_ = self._choose_window(X)
-        self.output_shape_ = self._plan().shape
-        return self
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X, y=None):
-        """Fit to recordings and return their frames.
-
-        Parameters
-        ----------
-        X : EventCollection, list or object array of structured arrays
-            The recordings, each with the fields ``x``, ``y``, ``t`` (µs) and ``p``.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        frames : ndarray of shape (n_samples, n_bins, n_polarities, height, width)
-            The frames.
-        """
-        X = as_event_collection(X, "FrameEncoder")
-        return self.fit(X).transform(X)
-
-    def transform(self, X):
-        """Return the frames of recordings.
-
-        Parameters
-        ----------
-        X : EventCollection, list or object array of structured arrays
-            The recordings, each with the fields ``x``, ``y``, ``t`` (µs) and ``p``.
-
-        Returns
-        -------
-        frames : ndarray of shape (n_samples, n_bins, n_polarities, height, width)
-            The frames.
-        """
-        check_is_fitted(self)
-        X = as_event_collection(X, "FrameEncoder")
-        plan = self._plan()
-        frames = np.zeros((len(X), *plan.shape), self._check_dtype())
-        limit = _LIMITS[frames.dtype.name]
-        done, before, after = self._encode_fast(X, plan, frames, limit)
-        clipped = 0
-        for i in np.flatnonzero(~done):
-            _check_on_sensor(X[i], i, plan.sensor_size)
-            exact, before[i], after[i] = encode_recording(X[i], plan)
-            frames[i] = np.clip(exact, -limit, limit)
-            clipped += np.maximum(np.abs(exact) - limit, 0).sum()
-        self._warn_of_losses(X, before, after, clipped)
-        return frames
-
-    def _encode_fast(self, X: EventCollection, plan: FramePlan, frames: np.ndarray, limit: int):
-        """Fill in the frames of what compiled code can encode, and tell which those are."""
-        if get_config()["backend"] == "reference":
-            return np.zeros(len(X), bool), np.zeros(len(X), int), np.zeros(len(X), int)
-        from ._frames_numba import encode_collection
-
-        return encode_collection(X, plan, frames, limit, effective_n_jobs(self.n_jobs))
-
     def _plan(self) -> FramePlan:
         """Return what decides the frames."""
-        return FramePlan(
-            n_bins=self.n_bins,
+        n_frames = self.n_bins * self.frames_per_step
+        if self.bin_size is not None and n_frames * self.bin_size > MAX_TIME:
+            raise ValueError(
+                "The 'bin_size' parameter of FrameEncoder must be at most 2**61 for all bins "
+                f"together. Got {self.bin_size!r} for {n_frames} bins instead."
+            )
+        bins = Bins(
+            n=n_frames,
             by_time=self.split == "time",
             window=self.window_,
+            size=self.bin_size,
+            keep_last=self.keep == "last",
+        )
+        return FramePlan(
+            bins=bins,
+            frames_per_step=self.frames_per_step,
             values=self.values,
-            n_polarities=2 if self.polarity == "separate" and self.values != "signed" else 1,
+            n_polarities=2 if self.polarity == "separate" and not self._has_signs() else 1,
             downsample=self.downsample,
             sensor_size=self.sensor_size_,
         )
 
-    def _check_dtype(self) -> np.dtype:
-        """Return the dtype of the frames, or raise."""
-        name = self.dtype if isinstance(self.dtype, str) else np.dtype(self.dtype).name
-        choices = [c for c in _LIMITS if self.values != "signed" or not c.startswith("u")]
-        if name not in choices:
-            raise ValueError(
-                f"The 'dtype' parameter of FrameEncoder with values={self.values!r} must be one of "
-                f"{choices}. Got {self.dtype!r} instead."
-            )
-        return np.dtype(name)
+    def _encode(self, events, plan):
+        return encode_recording(events, plan)
 
-    def _choose_window(self, X: EventCollection) -> tuple[int, int] | None:
-        """Return the fixed window, or None if each recording has its own."""
-        if isinstance(self.window, str):
-            return None if self.window == "recording" else _span(X)
-        if len(self.window) != 2 or not self.window[0] < self.window[1]:
-            raise ValueError(
-                "The 'window' parameter of FrameEncoder must be a pair (start, stop) with "
-                f"start < stop. Got {self.window!r} instead."
-            )
-        for edge in self.window:
-            check_number("FrameEncoder", "window", edge, -MAX_TIME, MAX_TIME, integer=True)
-        return int(self.window[0]), int(self.window[1])
+    def _encode_fast(self, X, plan, out, lost, limit, n_threads):
+        from ._frames_numba import encode_collection
 
-    def _warn_of_losses(self, X: EventCollection, before, after, clipped: int) -> None:
-        """Warn of events that the frames do not count."""
-        outside = before + after
-        if outside.any():
-            start, stop = self.window_
-            warnings.warn(
-                f"FrameEncoder left out {outside.sum()} of {X.n_events} events, in "
-                f"{np.count_nonzero(outside)} of {len(X)} recordings: {before.sum()} before and "
-                f"{after.sum()} after the window [{start}, {stop}) µs.",
-                EventLossWarning,
-                stacklevel=3,
-            )
-        if clipped:
-            warnings.warn(
-                f"FrameEncoder left out {clipped} of {X.n_events} events: pixels with more events "
-                f"than {np.dtype(self.dtype)} can count were clipped; choose a wider dtype.",
-                EventLossWarning,
-                stacklevel=3,
-            )
+        return encode_collection(X, plan, out, lost, limit, n_threads)
 
-    def get_feature_names_out(self, input_features=None):
-        """Return a name for each value of a recording's frames, flattened.
+    def _has_signs(self) -> bool:
+        """Tell whether values can be negative, and polarities share a channel."""
+        return self.values in ("signed", "sign", "last")
 
-        Parameters
-        ----------
-        input_features : None
-            Ignored.
+    def _dtypes(self) -> tuple[list[str], str]:
+        """Return the dtypes that can hold the values."""
+        choices = [name for name in LIMITS if not (self._has_signs() and name.startswith("u"))]
+        return choices, f" with values={self.values!r}"
 
-        Returns
-        -------
-        names : ndarray of str objects of shape (n_bins * n_polarities * height * width,)
-            Names such as ``t0_p1_y3_x7``, in the order of ``frames.reshape(n_samples, -1)``.
-        """
-        check_is_fitted(self)
-        names = [f"t{b}_p{p}_y{y}_x{x}" for b, p, y, x in np.ndindex(self.output_shape_)]
-        return np.array(names, dtype=object)
+    def _capacity(self) -> str:
+        """Say how much the bins hold."""
+        what = "µs" if self.split == "time" else "events"
+        n_frames = self.n_bins * self.frames_per_step
+        return f"{n_frames} bins of {self.bin_size} {what} hold no more."
 
-    def set_output(self, *, transform=None):
-        """Change nothing: frames have five dimensions and cannot become a table.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : FrameEncoder
-            The encoder.
-        """
-        return self
-
-    def __sklearn_tags__(self):
-        """Say that the input is no table."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
-
-def _span(X: EventCollection) -> tuple[int, int]:
-    """Return the window from the first to the last event of all recordings."""
-    times = [recording["t"] for recording in X if len(recording)]
-    if not times:
-        raise ValueError("X of FrameEncoder with window='fit' must hold an event. Got none.")
-    return int(min(t.min() for t in times)), int(max(t.max() for t in times)) + 1
-
-
-def _check_on_sensor(recording: np.ndarray, i: int, sensor_size: tuple[int, int]) -> None:
-    """Raise if an event of recording `i` lies off the sensor."""
-    x, y = recording["x"], recording["y"]
-    off = (x < 0) | (x >= sensor_size[0]) | (y < 0) | (y >= sensor_size[1])
-    if off.any():
-        k = np.argmax(off)
-        raise ValueError(
-            f"Events of X of FrameEncoder must lie on the sensor of size {sensor_size}. "
-            f"Recording {i} has one at x={x[k]}, y={y[k]} instead."
-        )
+    def _channel_names(self) -> list[str]:
+        """Return a name for each channel: its polarity, after its frame where there are several."""
+        n_polarities = self.output_shape_[1] // self.frames_per_step
+        polarities = [f"p{polarity}" for polarity in range(n_polarities)]
+        if self.frames_per_step == 1:
+            return polarities
+        return [f"f{frame}_{name}" for frame in range(self.frames_per_step) for name in polarities]
