@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..exceptions import EventFormatError
-from . import _folder, _nmnist
+from . import _aedat4, _folder, _nmnist
 from ._format import HEAD, EventFormat
 
 # Those with a mark come first, those that go by the name of the file last.
 FORMATS: tuple[EventFormat, ...] = (
     _folder.FORMAT,
+    _aedat4.FORMAT,
     _nmnist.FORMAT,
 )
 BY_NAME = {format.name: format for format in FORMATS}
