@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
+import threading
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -14,6 +18,28 @@ from ._event_columns import EVENT_DTYPE, check_offsets, check_sensor_size
 from .exceptions import EventFormatError
 
 _FORMAT = "skspike-events-1"
+_FILES = ("meta.json", "offsets.npy", "events.npy")
+
+_lock = threading.Lock()
+_shared: WeakValueDictionary[tuple, MappedFolder] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class MappedFolder:
+    """A folder as it was when it was mapped: sizes and times of its files tell a later one."""
+
+    path: str
+    state: tuple[tuple[int, int], ...]
+    events: np.ndarray
+    offsets: np.ndarray
+    sensor_size: tuple[int, int]
+
+    def is_current(self) -> bool:
+        """Tell whether the files at the path are still those that were mapped."""
+        try:
+            return _state_of(self.path) == self.state
+        except OSError:
+            return False
 
 
 def write_folder(path, recordings, sensor_size: tuple[int, int], overwrite: bool) -> None:
@@ -54,9 +80,10 @@ def _replace_folder(source: Path, target: Path) -> None:
     shutil.rmtree(retired)
 
 
-def read_folder(path) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Return the mapped events, the offsets and the sensor size of a folder."""
+def map_folder(path) -> MappedFolder:
+    """Map the events of a folder into memory, and check the rest of it."""
     try:
+        state = _state_of(path)
         meta = dict(json.loads((Path(path) / "meta.json").read_text(encoding="utf-8")))
         offsets = np.load(Path(path) / "offsets.npy", allow_pickle=False)
         events = np.load(Path(path) / "events.npy", mmap_mode="r", allow_pickle=False)
@@ -71,4 +98,41 @@ def read_folder(path) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
             f"{EVENT_DTYPE}. Got {meta.get('format')!r} and {events.dtype} instead."
         )
     sensor_size = check_sensor_size("EventCollection.open", meta.get("sensor_size"))
-    return events, check_offsets(offsets, len(events)), sensor_size
+    offsets = check_offsets(offsets, len(events))
+    return MappedFolder(os.path.abspath(path), state, events, offsets, sensor_size)
+
+
+def remap_folder(path: str, state: tuple) -> MappedFolder:
+    """Map a folder that another process, or an earlier one, had mapped in the given state.
+
+    While somebody in this process holds it, the same mapping is shared.
+    """
+    with _lock:
+        folder = _shared.get((path, state))
+        if folder is None:
+            folder = _shared[path, state] = map_folder(path)
+    if folder.state != state or not folder.is_current():
+        raise EventFormatError(
+            f"Folder {path!r} must hold the files that were there when the collection was pickled. "
+            "Got files of other sizes or times instead."
+        )
+    return folder
+
+
+def release_pages(events: np.ndarray) -> None:
+    """Tell the system that a mapped file need not stay in memory; it is read again when used.
+
+    What was read of a mapping counts as resident memory until somebody says so. Arrays that are
+    no mapping are left alone.
+    """
+    while isinstance(events.base, np.ndarray):
+        events = events.base
+    mapping = getattr(events, "_mmap", None)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _state_of(path) -> tuple[tuple[int, int], ...]:
+    """Return size and time of the last change of each file of a folder."""
+    stats = [os.stat(Path(path) / name) for name in _FILES]
+    return tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)

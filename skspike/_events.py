@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterator
 
 import numpy as np
 
 from ._event_columns import EVENT_DTYPE, FIELDS, check_sensor_size, pack_columns, pack_recordings
-from ._event_folder import read_folder, write_folder
+from ._event_folder import MappedFolder, map_folder, release_pages, remap_folder, write_folder
 from .exceptions import EventFormatError
 
 __all__ = ["EVENT_DTYPE", "EventCollection", "as_event_collection", "is_events"]
+
+# a pass over a mapped file keeps about so many events of it in memory
+_KEPT_EVENTS = 2**22
 
 
 class EventCollection:
@@ -198,12 +202,23 @@ class EventCollection:
         collection._set_parts(events, offsets, index, sensor_size)
         return collection
 
+    @classmethod
+    def _from_folder(cls, folder: MappedFolder, index: np.ndarray | None = None) -> EventCollection:
+        """Make a collection of a mapped folder, of all its recordings by default."""
+        index = np.arange(len(folder.offsets) - 1) if index is None else index
+        parts = (folder.events, folder.offsets, index, folder.sensor_size)
+        collection = cls._from_parts(*parts)
+        collection._folder = folder
+        return collection
+
     def _set_parts(self, events, offsets, index, sensor_size) -> None:
         """Store the parts; everything shared is read-only."""
         self.events = _read_only(events)
         self.offsets = _read_only(offsets)
         self.index = _read_only(index)
         self.sensor_size = sensor_size
+        self._folder: MappedFolder | None = None
+        self._digests: dict[int, bytes] = {}  # of stored recordings; see `_encoder_cache`
 
     # Size ------------------------------------------------------------------------------------
 
@@ -266,12 +281,40 @@ class EventCollection:
 
     def _select(self, index: np.ndarray) -> EventCollection:
         """Return a collection with another index into the same buffer."""
-        return self._from_parts(self.events, self.offsets, index, self.sensor_size)
+        view = self._from_parts(self.events, self.offsets, index, self.sensor_size)
+        view._folder, view._digests = self._folder, self._digests
+        return view
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Iterate over recordings, each a structured array in tonic's layout."""
+        kept = 0
         for start, stop in zip(*self.bounds(), strict=True):
             yield self.events[start:stop]
+            kept += stop - start
+            if kept > _KEPT_EVENTS:
+                self._release()
+                kept = 0
+
+    @property
+    def _is_mapped(self) -> bool:
+        """Whether the buffer is a file that is read when it is used."""
+        return self._folder is not None
+
+    def _parts(self) -> Iterator[slice]:
+        """Yield slices that cover the recordings; a mapped buffer leaves the memory after each."""
+        if not self._is_mapped:
+            yield slice(None)
+            return
+        number = np.cumsum(self.lengths) // _KEPT_EVENTS
+        edges = [0, *(np.flatnonzero(np.diff(number)) + 1), len(self)]
+        for start, stop in itertools.pairwise(edges):
+            yield slice(int(start), int(stop))
+            self._release()
+
+    def _release(self) -> None:
+        """Let a mapped buffer leave the memory; it is read again where it is used again."""
+        if self._folder is not None:
+            release_pages(self._folder.events)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """Return an object array of structured arrays."""
@@ -312,13 +355,20 @@ class EventCollection:
     # Persistence -----------------------------------------------------------------------------
 
     def __getstate__(self) -> dict:
-        """Return what a pickle needs: of a small view of a large buffer, the view's events."""
+        """Return what a pickle needs: where a mapped file lies, or else the events of the view."""
+        folder = self._folder
+        if folder is not None and folder.is_current():
+            return {"path": folder.path, "state": folder.state, "index": self.index}
         own = self.compact()
         return {"events": own.events, "offsets": own.offsets, "sensor_size": own.sensor_size}
 
     def __setstate__(self, state: dict) -> None:
         """Restore the parts of a pickle."""
-        self._set_parts(index=np.arange(len(state["offsets"]) - 1), **state)
+        if "path" in state:
+            folder = remap_folder(state["path"], state["state"])
+            vars(self).update(vars(self._from_folder(folder, state["index"])))
+        else:
+            self._set_parts(index=np.arange(len(state["offsets"]) - 1), **state)
 
     def save(self, path, *, overwrite: bool = False) -> None:
         """Write the recordings to a folder that :meth:`open` maps into memory.
@@ -368,9 +418,14 @@ class EventCollection:
         ------
         EventFormatError
             If the folder is incomplete, truncated or of another format.
+
+        Notes
+        -----
+        Pickles of the collection, and of views of it, hold the path of the folder in place of the
+        events; they can be loaded as long as the folder is there, unchanged.
+        ``EventCollection(list(collection))`` is a copy in memory.
         """
-        events, offsets, sensor_size = read_folder(path)
-        return cls._from_parts(events, offsets, np.arange(len(offsets) - 1), sensor_size)
+        return cls._from_folder(map_folder(path))
 
 
 def is_events(X) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 import torch
@@ -20,9 +21,10 @@ from skorch.callbacks import EarlyStopping, PrintLog
 from .._sklearn import HasMethods, Interval, StrOptions
 from ..exceptions import BackendError
 from ..nn import fold_norms
-from ._batches import Batches, Rows
+from ._batches import Batches
 from ._callbacks import EpochBar, LearningRate, ValidAccuracy
 from ._device import resolve_device, seeded
+from ._encoded import open_rows
 from ._input import check_X, has_steps
 from ._log import show_log
 from ._losses import LOSSES, PerSampleLoss
@@ -121,6 +123,9 @@ class SpikingEstimator(BaseEstimator):
     _parameter_constraints: dict = {
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "encoder": [HasMethods(["fit", "transform"]), None],
+        "memory_limit": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "cache": [str, PathLike, None],
+        "n_jobs": [Integral, None],
         "loss": [StrOptions(set(LOSSES))],
         "optimizer": [StrOptions(set(_OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -196,17 +201,18 @@ class SpikingEstimator(BaseEstimator):
         """Train the net on these rows of X, in an order of their content, not of their place."""
         rng = self._random_state
         net = self.net_
-        rows = content_order(X, rows, y, *([] if weight is None else [weight]))
-        data, valid = Rows(X, net.device), None
-        if early_stopping:
-            rows, valid_rows = self._split(rows, y, rng)
-            valid = self._batches(data, y, weight, valid_rows)
-        train = self._batches(data, y, weight, rows, rng=rng)
-        net.callbacks = self._make_callbacks(epochs, schedule, early_stopping)
-        net.verbose = self.verbose
-        net.initialize_callbacks()
-        with show_log(self.verbose >= 1), seeded(rng.randint(2**31 - 1), net.device):
-            net.run_epochs(train, valid, epochs)
+        with open_rows(X, net.device) as data:
+            rows = content_order(X, rows, y, *([] if weight is None else [weight]))
+            valid = None
+            if early_stopping:
+                rows, valid_rows = self._split(rows, y, rng)
+                valid = self._batches(data, y, weight, valid_rows)
+            train = self._batches(data, y, weight, rows, rng=rng)
+            net.callbacks = self._make_callbacks(epochs, schedule, early_stopping)
+            net.verbose = self.verbose
+            net.initialize_callbacks()
+            with show_log(self.verbose >= 1), seeded(rng.randint(2**31 - 1), net.device):
+                net.run_epochs(train, valid, epochs)
         self.history_, self.n_iter_ = net.history, len(net.history)
 
     def _batches(self, data, y, weight, rows, rng=None) -> Batches:
@@ -258,12 +264,12 @@ class SpikingEstimator(BaseEstimator):
         """Return the outputs of the network at every step, `(n_samples, n_steps, n_outputs)`."""
         check_is_fitted(self, "net_")
         X = check_X(self, X, reset=False)
-        data, predict = Rows(X, self.net_.device), self.net_.predictor()
+        predict = self.net_.predictor()
         per_sample = self.n_steps_ * self.n_features_in_
         size = max(self.batch_size, _PREDICT_VALUES // per_sample)
-        parts = (slice(i, i + size) for i in range(0, len(X), size))
-        with torch.inference_mode():
-            return torch.cat([predict(data.take(part)) for part in parts]).double().cpu().numpy()
+        parts = [slice(i, i + size) for i in range(0, len(X), size)]
+        with open_rows(X, self.net_.device) as data, torch.inference_mode():
+            return torch.cat([predict(x) for x in data.stream(parts)]).double().cpu().numpy()
 
     def __setstate__(self, state) -> None:
         super().__setstate__(state)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
-__all__ = ["Batches", "Rows"]
+__all__ = ["Batches", "Rows", "torch_dtype"]
 
 # what torch can hold; anything else (long double, big endian) becomes float32
 _TORCH_DTYPES = frozenset("?bBhilqefd")
@@ -40,6 +40,10 @@ class Rows:
         index = torch.from_numpy(rows)
         return index.to(self.device) if self.resident else index
 
+    def stream(self, parts: Iterable[torch.Tensor | slice]) -> Iterator[torch.Tensor]:
+        """Yield the rows of each part."""
+        return map(self.take, parts)
+
     def take(self, index: torch.Tensor | slice) -> torch.Tensor:
         """Return rows on the device, by their numbers from `index`, or by a slice."""
         if self._tensor is None:
@@ -60,7 +64,8 @@ class Batches:
 
     Parameters
     ----------
-    data : Rows
+    data : Rows or StreamedRows
+        What has `index` and `stream`.
     y : ndarray of int of shape (n_shown,)
     rows : ndarray of int of shape (n_shown,)
         Which rows to show; a row may be shown several times.
@@ -74,7 +79,7 @@ class Batches:
 
     def __init__(
         self,
-        data: Rows,
+        data,
         y: np.ndarray,
         rows: np.ndarray,
         *,
@@ -98,13 +103,13 @@ class Batches:
         sizes, order = [len(s) for s in shown], np.concatenate(shown)
         index = self.data.index(self.rows[order]).split(sizes)
         y = self._tensor(self.y[order]).split(sizes)
+        x = self.data.stream(index)
         if self.weight is None:
-            for i, target in zip(index, y, strict=True):
-                yield self.data.take(i), target
+            yield from zip(x, y, strict=True)
             return
         weight = self._tensor(self.weight[order]).split(sizes)
-        for i, w, target in zip(index, weight, y, strict=True):
-            yield {"x": self.data.take(i), "sample_weight": w}, target
+        for rows, w, target in zip(x, weight, y, strict=True):
+            yield {"x": rows, "sample_weight": w}, target
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         """Put labels or weights where the rows are taken to."""
@@ -139,7 +144,12 @@ def _view(X: np.ndarray) -> torch.Tensor | None:
 
 def _as_tensor(X: np.ndarray) -> torch.Tensor:
     """Copy an array into a tensor, of float32 where torch lacks the dtype."""
-    return torch.from_numpy(np.array(X, X.dtype if _has_torch_dtype(X) else np.float32, order="C"))
+    return torch.from_numpy(np.array(X, torch_dtype(X), order="C"))
+
+
+def torch_dtype(X: np.ndarray) -> np.dtype:
+    """Return the dtype in which torch can hold an array: its own, or else float32."""
+    return X.dtype if _has_torch_dtype(X) else np.dtype(np.float32)
 
 
 def _has_torch_dtype(X: np.ndarray) -> bool:

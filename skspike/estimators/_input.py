@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import check_array
 
+from .._encoded import EncodedRows
 from .._events import as_event_collection, is_events
+from .._memory import free_memory
 from .._sklearn import validate_data
 from ..encoders import FrameEncoder
 
@@ -19,6 +24,8 @@ _LAYOUTS = {
     4: "(n_samples, n_channels, height, width)",
     5: "(n_samples, n_steps, n_channels, height, width)",
 }
+# encoded recordings that take less than this share of the free memory are kept in it
+_SHARE = 1 / 4
 _FLOAT32_MAX = np.finfo(np.float32).max
 
 
@@ -27,8 +34,11 @@ def has_steps(sample_shape: tuple[int, ...]) -> bool:
     return len(sample_shape) % 2 == 0
 
 
-def check_X(estimator, X, *, reset: bool) -> np.ndarray:
+def check_X(estimator, X, *, reset: bool) -> np.ndarray | EncodedRows:
     """Return X as an array that the network can read, whatever it was given as.
+
+    Recordings whose encoded rows would not fit into memory become rows that are encoded when they
+    are used.
 
     With `reset`, learn what later calls are held to: the encoder of events, the shape of a sample,
     the number and names of features.
@@ -37,16 +47,17 @@ def check_X(estimator, X, *, reset: bool) -> np.ndarray:
         X = _encode(estimator, X, reset)
     elif reset and hasattr(estimator, "encoder_"):
         del estimator.encoder_
-    array = _as_numeric(estimator, X)
+    array = _as_numeric(estimator, X.sample if isinstance(X, EncodedRows) else X)
     if not reset:
         _check_same_shape(estimator, array)
-    validate_data(estimator, X, skip_check_array=True, ensure_2d=array.ndim == 2, reset=reset)
+    checked = array if isinstance(X, EncodedRows) else X
+    validate_data(estimator, checked, skip_check_array=True, ensure_2d=array.ndim == 2, reset=reset)
     if reset:
         _learn_shape(estimator, array.shape[1:])
-    return array
+    return X if isinstance(X, EncodedRows) else array
 
 
-def _encode(estimator, X, reset: bool) -> np.ndarray:
+def _encode(estimator, X, reset: bool) -> np.ndarray | EncodedRows:
     """Turn recordings into frames with the encoder, fitted now or before."""
     events = as_event_collection(X, type(estimator).__name__)
     if not reset and not hasattr(estimator, "encoder_"):
@@ -57,7 +68,30 @@ def _encode(estimator, X, reset: bool) -> np.ndarray:
         encoder = estimator.encoder
         encoder = FrameEncoder(n_bins=estimator.n_steps) if encoder is None else clone(encoder)
         estimator.encoder_ = encoder.fit(events)
-    return estimator.encoder_.transform(events)
+        events._release()
+    in_blocks = events._is_mapped or estimator.cache is not None
+    if len(events) == 0 or (len(events) <= estimator.batch_size and not in_blocks):
+        return estimator.encoder_.transform(events)
+    rows = EncodedRows(
+        estimator.encoder_,
+        events,
+        owner=type(estimator).__name__,
+        check=lambda rows: _as_numeric(estimator, rows),
+        cache=estimator.cache,
+        n_jobs=effective_n_jobs(estimator.n_jobs),
+    )
+    if rows.nbytes > _memory_limit(estimator):
+        return rows
+    if not in_blocks:
+        return estimator.encoder_.transform(events)
+    with closing(rows):
+        return rows.to_array()
+
+
+def _memory_limit(estimator) -> float:
+    """Return how many bytes encoded recordings may take at once."""
+    limit = estimator.memory_limit
+    return _SHARE * free_memory() if limit == "auto" else limit
 
 
 def _as_numeric(estimator, X) -> np.ndarray:

@@ -8,9 +8,10 @@ written as a weight or as a copy of the row.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
+
+from .._encode_block import row_digests
+from .._encoded import EncodedRows
 
 __all__ = ["content_order", "mean_one", "repeat_rows", "weighted_rows"]
 
@@ -22,13 +23,13 @@ def weighted_rows(n_rows: int, weight: np.ndarray | None) -> np.ndarray:
     return np.arange(n_rows) if weight is None else np.flatnonzero(weight)
 
 
-def content_order(X: np.ndarray, rows: np.ndarray, *ties: np.ndarray) -> np.ndarray:
+def content_order(X: np.ndarray | EncodedRows, rows: np.ndarray, *ties: np.ndarray) -> np.ndarray:
     """Sort `rows` by what they hold, not by where they stand.
 
     Equal rows of `X` are sorted by `ties`, arrays of one number per row, the first one deciding.
     """
-    digests = [hashlib.blake2b(np.ascontiguousarray(X[i]), digest_size=8).digest() for i in rows]
-    keys = np.frombuffer(b"".join(digests), dtype=np.uint64)
+    encoded = isinstance(X, EncodedRows)
+    keys = X.digests(rows) if encoded else row_digests(X[i] for i in rows)
     return rows[np.lexsort((*(tie[rows] for tie in reversed(ties)), keys))]
 
 

@@ -63,6 +63,18 @@ class SMAClassifier(SpikingClassifier):
         Turns recordings given as `X` into frames, for instance a
         :class:`~skspike.encoders.FrameEncoder`; a copy is fitted. By default
         ``FrameEncoder(n_bins=n_steps)``. Not used where X is an array.
+    memory_limit : float or "auto", default="auto"
+        How many bytes encoded recordings may take at once. Those that would take more are encoded
+        batch by batch, whenever they are used; the fit is the same to the last bit. ``"auto"`` is a
+        quarter of the memory that is free.
+    cache : str or path-like, default=None
+        Folder that keeps encoded recordings, so that none is encoded twice; see
+        :class:`~skspike.encoders.EncoderCache`.
+    n_jobs : int, default=None
+        Number of processes that encode where recordings are encoded in blocks: those beyond
+        `memory_limit`, those of a memory-mapped collection, and those missing in the cache.
+        ``None`` means 1, the calling process, unless in a :obj:`joblib.parallel_config` context;
+        ``-1`` means all processors.
     loss : {"mse", "cross_entropy", "tet"}, default="mse"
         ``"mse"`` is the squared distance of the mean output to the one-hot label,
         ``"cross_entropy"`` the cross-entropy of the mean output, ``"tet"`` the mean over steps of
@@ -223,6 +235,9 @@ class SMAClassifier(SpikingClassifier):
         surrogate="atan",
         n_steps=10,
         encoder=None,
+        memory_limit="auto",
+        cache=None,
+        n_jobs=None,
         loss="mse",
         optimizer="adam",
         lr=0.002,
@@ -260,6 +275,9 @@ class SMAClassifier(SpikingClassifier):
         self.surrogate = surrogate
         self.n_steps = n_steps
         self.encoder = encoder
+        self.memory_limit = memory_limit
+        self.cache = cache
+        self.n_jobs = n_jobs
         self.loss = loss
         self.optimizer = optimizer
         self.lr = lr
