@@ -1,113 +1,82 @@
-"""Frames at the speed of memory: one pass over the events, straight into the output array.
-
-A recording that this code cannot encode exactly (events out of order or off the sensor, a count
-too large for the dtype) is declined, and left to the specification in ``_frames_reference``.
-"""
+"""Frames at the speed of memory: the templates that add the events of a bin to an image."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .._compile_numba import specialize
-from .._event_columns import MAX_TIME
 from .._events import EventCollection
-from .._threads import parallel_for
+from ._bins_numba import fill_bins, find_edges
 from ._frames_reference import FramePlan
 
-_ALL_TIME = (-MAX_TIME, MAX_TIME + 1)
-dtype = np.float32  # of the frames; bound by `specialize`
-_GRAIN = 100_000  # events and pixels; below this a thread costs more than it saves
+dtype = np.float32  # of the frames; bound by `fill_bins`
+_ADD = {"binary": 0, "counts": 1, "signed": 2, "sign": 2, "last": 3}
 
 
 def encode_collection(
-    X: EventCollection, plan: FramePlan, frames: np.ndarray, limit: int, n_threads: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fill zeroed frames; return which recordings are done, and their events outside the window.
+    X: EventCollection,
+    plan: FramePlan,
+    frames: np.ndarray,
+    lost: np.ndarray,
+    limit: int,
+    n_threads: int,
+) -> np.ndarray:
+    """Fill zeroed frames and the losses; return which recordings are done.
 
     `limit` is the largest count that the dtype of the frames holds exactly.
     """
-    done = np.zeros(len(X), bool)
-    outside = np.zeros((len(X), 2), np.int64)
+    images = frames.reshape(len(X), plan.bins.n, *plan.image_shape)
+    edges, _ = find_edges(X, plan.bins, lost, n_threads)
     row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
-    t_start, t_stop = plan.window or _ALL_TIME
-    options = (plan.by_time, plan.window is not None, plan.values == "signed")
-    kernel = specialize(
-        encode_block, _encode=_encode, _add=_add, _bin_end=_bin_end, dtype=frames.dtype.type
-    )
-    arguments = (X.events, *X.bounds(), t_start, t_stop, *options, plan.values == "binary")
-    arguments += (row, column, frames.dtype.type(limit), frames, done, outside)
-    parallel_for(
-        lambda first, last: kernel(first, last, *arguments),
-        len(X),
-        grain=1 + _GRAIN * len(X) // (X.n_events + frames.size + 1),
+    sign = plan.values == "sign"
+    return fill_bins(
+        X,
+        edges,
+        plan.sensor_size,
+        images,
+        (_ADD[plan.values], row, column, 2**31 - 1 if sign else frames.dtype.type(limit), images),
+        open_bin=_open_sums if sign else _open_image,
+        add=_add,
+        close_bin=_close_sums if sign else _close_image,
         n_threads=n_threads,
+        dtype=np.int32 if sign else frames.dtype.type,
     )
-    return done, outside[:, 0], outside[:, 1]
 
 
-def encode_block(
-    first, last, events, starts, stops, t_start, t_stop, by_time, fixed, signed, binary,
-    row, column, limit, frames, done, outside,
-):  # fmt: skip
-    """Encode the recordings from `first` to `last` - 1."""
-    for i in range(first, last):
-        done[i] = _encode(
-            events[starts[i] : stops[i]], t_start, t_stop, by_time, fixed, signed, binary,
-            row, column, limit, frames[i], outside[i],
-        )  # fmt: skip
+def _open_image(i, b, arguments):
+    """Return the image of a bin, of shape (n_polarities, height, width)."""
+    return arguments[4][i, b]
 
 
-def _encode(
-    events, t_start, t_stop, by_time, fixed, signed, binary, row, column, limit, frame, outside
-):
-    """Encode one recording; return whether that was possible."""
-    t = events["t"]
-    for k in range(1, len(t)):
-        if t[k] < t[k - 1]:
-            return False
-    low, high = 0, len(t)
-    while low < high and t[low] < t_start:
-        low += 1
-    while low < high and t[high - 1] >= t_stop:
-        high -= 1
-    outside[0], outside[1] = low, len(t) - high
-    if low == high:
-        return True
-    if not fixed:
-        t_start, t_stop = t[low], t[high - 1] + 1
-    begin = low
-    for b in range(len(frame)):
-        end = _bin_end(t, b + 1, len(frame), low, high, begin, t_start, t_stop, by_time)
-        if not _add(events[begin:end], signed, binary, row, column, limit, frame[b]):
-            return False
-        begin = end
-    return True
+def _close_image(image, i, b, arguments):
+    """Leave the image as it is."""
 
 
-def _bin_end(t, b, n_bins, low, high, begin, t_start, t_stop, by_time):
-    """Return the index of the first event after the first `b` bins."""
-    if not by_time:
-        return low + (b * (high - low) + n_bins - 1) // n_bins
-    quotient, remainder = (t_stop - t_start) // n_bins, (t_stop - t_start) % n_bins
-    edge = t_start + b * quotient + (b * remainder + n_bins - 1) // n_bins  # b * span may overflow
-    end = begin
-    while end < high and t[end] < edge:
-        end += 1
-    return end
+def _open_sums(i, b, arguments):
+    """Return sums that the dtype of the frames may be too narrow for."""
+    return np.zeros(arguments[4].shape[2:], np.int32)
 
 
-def _add(events, signed, binary, row, column, limit, image):
-    """Add events to the image of one bin, of shape (n_polarities, height, width)."""
+def _close_sums(sums, i, b, arguments):
+    """Write the signs of the sums to the image."""
+    image = arguments[4][i, b]
+    for y in range(image.shape[1]):
+        for x in range(image.shape[2]):
+            image[0, y, x] = np.sign(sums[0, y, x])
+
+
+def _add(events, image, arguments):
+    """Add events to an image; return whether it could hold them."""
+    how, row, column, limit, _ = arguments
     x, y, p = events["x"], events["y"], events["p"]
     for k in range(len(events)):
-        if not (0 <= x[k] < len(column) and 0 <= y[k] < len(row)):
-            return False
         channel = 1 if p[k] and len(image) == 2 else 0
         r, c = row[y[k]], column[x[k]]
         value = image[channel, r, c]
-        if binary:
+        if how == 0:
             image[channel, r, c] = dtype(1)
-        elif signed and not p[k]:
+        elif how == 3:
+            image[channel, r, c] = dtype(1) if p[k] else dtype(-1)
+        elif how == 2 and not p[k]:
             if value == -limit:
                 return False
             image[channel, r, c] = value - dtype(1)

@@ -266,9 +266,9 @@ def test_signed_values_are_clipped_whatever_their_order(n_on, n_off):
 
 
 def test_floats_are_as_careful_as_ints(monkeypatch):
-    from skspike.encoders import _frames
+    from skspike.encoders import _base
 
-    monkeypatch.setitem(_frames._LIMITS, "float32", 4)
+    monkeypatch.setitem(_base.LIMITS, "float32", 4)
     with pytest.warns(EventLossWarning, match="left out 2 of 6 events: .* than float32 can count"):
         assert encode([recording(range(6))], n_bins=1).max() == 4
 
@@ -344,23 +344,23 @@ def test_recordings_are_encoded_one_by_one_in_any_order(recordings, parameters, 
 
 
 def test_threads_share_the_work(X, monkeypatch):
-    from skspike.encoders import _frames_numba
+    from skspike.encoders import _bins_numba
 
     chunks = []
 
     def spy(body, n, **options):
         parallel_for(lambda *chunk: (chunks.append(chunk), body(*chunk)), n, **options)
 
-    parallel_for = _frames_numba.parallel_for
-    monkeypatch.setattr(_frames_numba, "parallel_for", spy)
+    parallel_for = _bins_numba.parallel_for
+    monkeypatch.setattr(_bins_numba, "parallel_for", spy)
     expected = FrameEncoder(n_bins=3).fit_transform(X)
-    assert chunks == [(0, 40)]  # too little work for threads
-    monkeypatch.setattr(_frames_numba, "_GRAIN", 0)
+    assert chunks == [(0, 40), (0, 120)]  # recordings, then bins: too little work for threads
+    monkeypatch.setattr(_bins_numba, "GRAIN", 0)
     np.testing.assert_array_equal(FrameEncoder(n_bins=3, n_jobs=2).fit_transform(X), expected)
-    shared = sorted(chunks[1:])
-    assert len(shared) > 1
+    shared = sorted(chunks[2:], key=lambda chunk: chunk[1])
+    assert len(shared) > 2
     assert shared[0][0] == 0
-    assert shared[-1][1] == 40
+    assert shared[-1][1] == 120
 
 
 def test_the_kernel_takes_ordered_recordings(X):
@@ -368,7 +368,8 @@ def test_the_kernel_takes_ordered_recordings(X):
 
     encoder = FrameEncoder(n_bins=3).fit(X)
     frames = np.zeros((len(X), *encoder.output_shape_), "float32")
-    done, _, _ = encode_collection(X, encoder._plan(), frames, 2**24, 1)
+    lost = np.zeros((len(X), 3), int)
+    done = encode_collection(X, encoder._plan(), frames, lost, 2**24, 1)
     assert done.all()
     assert frames.sum() == X.n_events
 

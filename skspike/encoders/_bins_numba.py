@@ -1,0 +1,199 @@
+"""Bins at the speed of memory: one pass over the events, each bin straight into the output.
+
+A recording that this code cannot encode exactly (events out of order or off the sensor, a count
+too large for the dtype) is declined. The bins of all recordings are shared among threads, so that
+a single long recording has work for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .._compile_numba import specialize
+from .._events import EventCollection
+from .._threads import parallel_for
+from ._bins import Bins
+
+GRAIN = 100_000  # events and values; below this a thread costs more than it saves
+_BLOCK = 2048  # events that are checked, and then added while they are in the cache
+
+
+class Edges(NamedTuple):
+    """Where the bins of all recordings lie."""
+
+    edges: np.ndarray  # (n, n_bins + 1): bin b of a recording is its events [b] to [b + 1]
+    limits: np.ndarray  # (n, 2): the window [start, stop) of each recording in µs
+
+
+def find_edges(X: EventCollection, bins: Bins, lost: np.ndarray, n_threads: int) -> Edges:
+    """Divide all recordings, taking them to be in order of time; fill in the events lost."""
+    edges = np.empty((len(X), bins.n + 1), np.int64)
+    limits = np.empty((len(X), 2), np.int64)
+    limits[:] = bins.window or (0, 1)
+    arguments = (bins.by_time, bins.window is not None, bins.closed, bins.size or 0, bins.keep_last)
+    kernel = specialize(_find_all, _find=_find, _first_at=_first_at)
+    parallel_for(
+        lambda first, last: kernel(
+            first, last, X.events, *X.bounds(), *arguments, edges, limits, lost
+        ),
+        len(X),
+        grain=1 + GRAIN // (10 * bins.n),
+        n_threads=n_threads,
+    )
+    return Edges(edges, limits)
+
+
+def fill_bins(
+    X: EventCollection,
+    edges: np.ndarray,
+    sensor_size: tuple[int, int],
+    encoded: np.ndarray,
+    arguments: tuple,
+    *,
+    open_bin: Callable,
+    add: Callable,
+    close_bin: Callable,
+    n_threads: int,
+    n_phases: int = 1,
+    **constants: object,
+) -> np.ndarray:
+    """Show every bin's events to the three templates; return which recordings could be encoded.
+
+    ``open_bin(i, b, arguments)`` returns what ``add(events, opened, arguments)`` adds to, a block
+    of events at a time, until it returns False; ``close_bin(opened, i, b, arguments)`` ends a bin.
+    Bins that must not be filled at the same time belong to different phases: bin b to phase
+    ``b % n_phases``. The types of `arguments` must follow from the dtype of `encoded`.
+    """
+    kernel = specialize(
+        _visit, _ordered=_ordered, _on_sensor=_on_sensor, _open_bin=open_bin, _add=add,
+        _close_bin=close_bin, _BLOCK=_BLOCK, real=encoded.dtype.type, **constants,
+    )  # fmt: skip
+    done = np.ones(len(X), bool)
+    n_bins = edges.shape[1] - 1
+    for phase in range(min(n_phases, n_bins)):
+        n_items = len(X) * -(-(n_bins - phase) // n_phases)
+        shared = (phase, n_phases, X.events, *X.bounds(), edges, *sensor_size, done, arguments)
+        parallel_for(
+            lambda first, last, shared=shared: kernel(first, last, *shared),
+            n_items,
+            grain=1 + GRAIN * n_items // (X.n_events + encoded.size + 1),
+            n_threads=n_threads,
+        )
+    return done
+
+
+def _find_all(
+    first, last, events, starts, stops, by_time, fixed, closed, size, keep_last,
+    edges, limits, lost,
+):  # fmt: skip
+    """Find the edges of the recordings from `first` to `last` - 1."""
+    for i in range(first, last):
+        t = events[starts[i] : stops[i]]["t"]
+        _find(t, by_time, fixed, closed, size, keep_last, edges[i], limits[i], lost[i])
+
+
+def _find(t, by_time, fixed, closed, size, keep_last, edges, limits, lost):
+    """Find the edges of one recording."""
+    n_bins = len(edges) - 1
+    if not fixed and len(t) > 0:
+        limits[0], limits[1] = t[0], t[-1] + 1
+    start, stop = limits[0], limits[1]
+    low = _first_at(t, start, 0, len(t)) if fixed else 0
+    high = _first_at(t, stop, low, len(t)) if fixed else len(t)
+    n = high - low
+    span = max(stop - start - (1 if closed else 0), 1)
+    quotient, remainder = span // n_bins, span % n_bins  # b * span may overflow
+    edge = low
+    for b in range(n_bins + 1):
+        if by_time:
+            if size == 0:
+                begin = start + b * quotient + (b * remainder + n_bins - 1) // n_bins
+                if b == n_bins:
+                    begin = stop
+            elif keep_last:
+                begin = stop - (n_bins - b) * size
+            else:
+                begin = start + b * size
+            edge = _first_at(t, begin, edge, high)
+        elif size == 0:
+            edge = low + (b * n + n_bins - 1) // n_bins
+        elif keep_last:
+            edge = low + max(n - (n_bins - b) * size, 0)
+        else:
+            edge = low + min(b * size, n)
+        edges[b] = edge
+    lost[0], lost[1], lost[2] = low, len(t) - high, n - (edges[n_bins] - edges[0])
+
+
+def _first_at(t, time, low, high):
+    """Return the index of the first event at `time` or later, by halving."""
+    while low < high:
+        middle = (low + high) // 2
+        if t[middle] < time:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _visit(
+    first, last, phase, n_phases, events, starts, stops, edges, width, height, done, arguments
+):
+    """Encode the bins number `first` to `last` - 1 of a phase."""
+    n_bins = edges.shape[1] - 1
+    bins_of_phase = (n_bins - phase + n_phases - 1) // n_phases
+    for item in range(first, last):
+        i, b = item // bins_of_phase, phase + n_phases * (item % bins_of_phase)
+        if not done[i]:
+            continue
+        recording = events[starts[i] : stops[i]]
+        begin, end = edges[i, b], edges[i, b + 1]
+        good = True
+        if b == 0:
+            good = _ordered(recording, 0, begin)
+        if b == n_bins - 1:
+            good = good and _ordered(recording, end, len(recording))
+        opened = _open_bin(i, b, arguments)
+        while good and begin < end:
+            until = min(begin + _BLOCK, end)
+            good = _ordered(recording, begin, until)
+            good = good and _on_sensor(recording[begin:until], width, height)
+            good = good and _add(recording[begin:until], opened, arguments)
+            begin = until
+        if good:
+            _close_bin(opened, i, b, arguments)
+        else:
+            done[i] = False
+
+
+def _ordered(events, begin, end):
+    """Tell whether no event from `begin` to `end` - 1 is earlier than the one before it."""
+    t = events["t"]
+    falls = 0
+    for k in range(max(begin, 1), end):
+        falls |= t[k] < t[k - 1]
+    return falls == 0
+
+
+def _on_sensor(events, width, height):
+    """Tell whether all events lie on the sensor."""
+    x, y = events["x"], events["y"]
+    off = 0
+    for k in range(len(events)):
+        off |= (x[k] < 0) | (x[k] >= width) | (y[k] < 0) | (y[k] >= height)
+    return off == 0
+
+
+def _open_bin(i, b, arguments):  # bound by `fill_bins`
+    raise NotImplementedError
+
+
+def _add(events, opened, arguments):  # bound by `fill_bins`
+    raise NotImplementedError
+
+
+def _close_bin(opened, i, b, arguments):  # bound by `fill_bins`
+    raise NotImplementedError
