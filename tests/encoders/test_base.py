@@ -57,11 +57,12 @@ def test_only_what_the_kernel_declines_is_encoded_by_the_specification(backend, 
 def test_the_kernel_is_asked_once_for_all_recordings(monkeypatch):
     asked = []
     fast = _frames_numba.encode_collection
-    monkeypatch.setattr(
-        _frames_numba,
-        "encode_collection",
-        lambda X, *rest: (asked.append(len(X)), fast(X, *rest))[1],
-    )
+
+    def spy(X, *rest):
+        asked.append(len(X))
+        return fast(X, *rest)
+
+    monkeypatch.setattr(_frames_numba, "encode_collection", spy)
     FrameEncoder(n_bins=1).fit_transform([recording([1, 2]), recording([3, 2]), recording([5])])
     assert asked == [3, 1]
 
