@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..exceptions import EventFormatError
-from . import _aedat4, _folder, _nmnist
+from . import _aedat, _aedat4, _dat, _es, _evt, _folder, _nmnist
 from ._format import HEAD, EventFormat
 
 # Those with a mark come first, those that go by the name of the file last.
 FORMATS: tuple[EventFormat, ...] = (
     _folder.FORMAT,
+    *_evt.FORMATS,
+    _dat.FORMAT,
     _aedat4.FORMAT,
+    *_aedat.FORMATS,
+    _es.FORMAT,
     _nmnist.FORMAT,
 )
 BY_NAME = {format.name: format for format in FORMATS}

@@ -27,6 +27,8 @@ class DecodeLog:
         self.n_bytes = 0  # bytes left out that could not be decoded
         self.n_damages = 0
         self.first = ""  # the first damage, in words
+        self.n_early = 0  # events left out of a file that may be whole
+        self.early = ""  # why
 
     def damage(
         self,
@@ -50,15 +52,32 @@ class DecodeLog:
         self.n_lost += n_events
         self.n_bytes += n_bytes
 
+    def leave_out(self, n_events: int, reason: str) -> None:
+        """Note events that cannot be read from a file that may well be whole.
+
+        They are no damage, and never raise, but are counted in a warning of their own.
+        """
+        self.n_early += n_events
+        self.early = reason
+
     def summary(self) -> str:
-        """Return what is damaged and left out, in one sentence."""
-        lost = [f"{self.n_lost} events"] if self.n_lost else []
-        lost += [f"{self.n_bytes} bytes that hold no readable event"] if self.n_bytes else []
-        return (
-            f"File {str(self.path)!r} is damaged {_plural(self.n_damages, 'time')}, "
-            f"first{self.first}; {_plural(self.n_events, 'event')} were read, "
-            f"{' and '.join(lost) or 'nothing'} left out."
-        )
+        """Return what is damaged and left out, in a sentence or two."""
+        sentences = []
+        if self.n_damages:
+            lost = [_plural(self.n_lost, "event")] if self.n_lost else []
+            lost += [f"{_plural(self.n_bytes, 'byte')} without a readable event"] * bool(
+                self.n_bytes
+            )
+            sentences.append(
+                f"File {str(self.path)!r} is damaged in {_plural(self.n_damages, 'place')}, "
+                f"first{self.first}; {_plural(self.n_events, 'event')} read, "
+                f"{' and '.join(lost) or 'nothing'} left out."
+            )
+        if self.n_early:
+            sentences.append(
+                f"{_plural(self.n_early, 'event')} of file {str(self.path)!r} left out: {self.early}."
+            )
+        return " ".join(sentences)
 
 
 def damaged(path: object, offset: int | None, reason: str) -> EventFormatError:
@@ -69,12 +88,12 @@ def damaged(path: object, offset: int | None, reason: str) -> EventFormatError:
 
 def warn_of_damages(logs: Sequence[DecodeLog]) -> None:
     """Warn once of everything that was salvaged, if anything was damaged."""
-    bad = [log for log in logs if log.n_damages]
+    bad = [log for log in logs if log.n_damages or log.n_early]
     if not bad:
         return
     sentences = [log.summary() for log in bad[:_NAMED]]
     if len(bad) > _NAMED:
-        sentences.append(f"{len(bad)} of {len(logs)} files are damaged.")
+        sentences.append(f"The same goes for {len(bad) - _NAMED} more of {len(logs)} files.")
     warnings.warn(" ".join(sentences), EventLossWarning, stacklevel=3)
 
 
