@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._config import config_context, get_config, set_config
 
 if TYPE_CHECKING:
-    from . import datasets, encoders, estimators, exceptions, kernels, models, nn
+    from . import augment, datasets, encoders, estimators, exceptions, kernels, models, nn
     from ._events import EventCollection
     from .encoders import FrameEncoder
     from .estimators import SMAClassifier
@@ -26,6 +26,7 @@ __all__ = [
     "config_context",
     "get_config",
     "set_config",
+    "augment",
     "datasets",
     "encoders",
     "estimators",

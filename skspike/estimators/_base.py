@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
 
@@ -123,6 +124,7 @@ class SpikingEstimator(BaseEstimator):
     _parameter_constraints: dict = {
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "encoder": [HasMethods(["fit", "transform"]), None],
+        "augment": [str, list, tuple, callable, None],
         "memory_limit": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "cache": [str, PathLike, None],
         "n_jobs": [Integral, None],
@@ -211,8 +213,9 @@ class SpikingEstimator(BaseEstimator):
             net.callbacks = self._make_callbacks(epochs, schedule, early_stopping)
             net.verbose = self.verbose
             net.initialize_callbacks()
+            augment = self._make_augmenter(rng)
             with show_log(self.verbose >= 1), seeded(rng.randint(2**31 - 1), net.device):
-                net.run_epochs(train, valid, epochs)
+                net.run_epochs(train, valid, epochs, augment)
         self.history_, self.n_iter_ = net.history, len(net.history)
 
     def _batches(self, data, y, weight, rows, rng=None) -> Batches:
@@ -238,6 +241,10 @@ class SpikingEstimator(BaseEstimator):
 
     def _loss_factor(self, y) -> np.ndarray | None:
         """Return the factor of each shown row's loss, beside its sample weight."""
+        return None
+
+    def _make_augmenter(self, rng) -> Callable[[tuple], tuple] | None:
+        """Return what changes the batches of the training, None where nothing does."""
         return None
 
     def _make_callbacks(self, epochs: int, schedule: str | None, early_stopping: bool) -> list:

@@ -11,6 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._sklearn import StrOptions, check_sample_weight, fit_context
+from ..augment import make_augmentation
+from ._augmented import Augmenter, check_augmentation
 from ._base import SpikingEstimator
 from ._input import check_X
 from ._losses import PROBABILITIES
@@ -201,6 +203,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
             )
         y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
         X = check_X(self, X, reset=reset)
+        check_augmentation(self.augment, self.sample_shape_)
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
@@ -231,6 +234,15 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         return train_test_split(
             rows, test_size=self.validation_fraction, random_state=rng, stratify=y[rows]
         )
+
+    def _make_augmenter(self, rng):
+        """Return what augments the batches of the training, None where nothing does."""
+        augmentation = make_augmentation(self.augment)
+        if augmentation is None:  # which draws no seed
+            return None
+        device = self.net_.device
+        generator = torch.Generator(device).manual_seed(rng.randint(2**31 - 1))
+        return Augmenter(augmentation, len(self.classes_), generator)
 
     def _loss_factor(self, y):
         """Return the weight of each row's class."""

@@ -1,7 +1,9 @@
 """Losses over time and the probabilities that each of them estimates.
 
-A network answers at every step: `outputs` has shape `(n_samples, n_steps, n_classes)`. A loss gives
-one number per sample, so that sample weights can be applied afterwards.
+A network answers at every step: `outputs` has shape `(n_samples, n_steps, n_classes)`. The target
+is a class index per sample, or soft labels `(n_samples, n_classes)`; one-hot labels give what their
+indices give, bit by bit. A loss gives one number per sample, so that sample weights can be applied
+afterwards.
 """
 
 from __future__ import annotations
@@ -15,21 +17,27 @@ __all__ = ["LOSSES", "PROBABILITIES", "PerSampleLoss", "project_to_simplex"]
 
 
 def mse(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Squared distance of the time mean to the one-hot target, averaged over classes."""
+    """Squared distance of the time mean to the (one-hot) target, averaged over classes."""
     mean = outputs.mean(dim=1)
-    one_hot = F.one_hot(target, mean.shape[1]).to(mean.dtype)
-    return (mean - one_hot).square().mean(dim=1)
+    target = F.one_hot(target, mean.shape[1]) if target.ndim == 1 else target
+    return (mean - target.to(mean.dtype)).square().mean(dim=1)
 
 
 def cross_entropy(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the time mean."""
-    return F.cross_entropy(outputs.mean(dim=1), target, reduction="none")
+    return F.cross_entropy(outputs.mean(dim=1), _like(target, outputs), reduction="none")
 
 
 def tet(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of every step, averaged over steps (temporal efficient training)."""
-    every_step = target[:, None].expand(-1, outputs.shape[1])
+    target = _like(target, outputs)
+    every_step = target[..., None].expand(*target.shape, outputs.shape[1])
     return F.cross_entropy(outputs.transpose(1, 2), every_step, reduction="none").mean(dim=1)
+
+
+def _like(target: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+    """Return soft labels in the dtype of the outputs, indices as they are."""
+    return target if target.ndim == 1 else target.to(outputs.dtype)
 
 
 def project_to_simplex(scores: np.ndarray) -> np.ndarray:

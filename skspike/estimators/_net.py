@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -30,6 +30,7 @@ class SpikingNet(NeuralNet):
     """
 
     _predictor = None  # the module that predicts, behind the state that it was made from
+    _augment = None  # what changes the batches of the training while it runs
 
     @property
     def _default_callbacks(self) -> list:
@@ -38,12 +39,24 @@ class SpikingNet(NeuralNet):
             ("valid_loss", PassthroughScoring("valid_loss")),
         ]
 
-    def run_epochs(self, train: Batches, valid: Batches | None, epochs: int) -> SpikingNet:
-        """Run more epochs; a callback may end them early by KeyboardInterrupt, as in skorch."""
-        self._predictor = None
+    def run_epochs(
+        self,
+        train: Batches,
+        valid: Batches | None,
+        epochs: int,
+        augment: Callable[[tuple], tuple] | None = None,
+    ) -> SpikingNet:
+        """Run more epochs; a callback may end them early by KeyboardInterrupt, as in skorch.
+
+        `augment` takes and returns a batch: it changes those that the network is trained on.
+        """
+        self._predictor, self._augment = None, augment
         self.notify("on_train_begin", X=train, y=None)
-        with suppress(KeyboardInterrupt):
-            self.fit_loop((train, valid), epochs=epochs)
+        try:
+            with suppress(KeyboardInterrupt):
+                self.fit_loop((train, valid), epochs=epochs)
+        finally:
+            self._augment = None
         self.notify("on_train_end", X=train, y=None)
         for row in self.history:  # one loss per batch: needed by callbacks only while they run
             row.pop("batches", None)
@@ -69,7 +82,7 @@ class SpikingNet(NeuralNet):
 
     def train_step(self, batch, **fit_params) -> dict:
         """Take one step of the optimizer; none of ours asks for the loss twice."""
-        x, y = batch
+        x, y = batch if self._augment is None else self._augment(batch)
         self._enter_mode(training=True)
         self.optimizer_.zero_grad()
         y_pred = self.infer(x)
@@ -145,6 +158,7 @@ class SpikingNet(NeuralNet):
             "optimizer_": optimizer,
             "device": "cpu",
             "_predictor": None,
+            "_augment": None,
         }
 
     def __setstate__(self, state: dict) -> None:

@@ -75,6 +75,11 @@ class SMAClassifier(SpikingClassifier):
         `memory_limit`, those of a memory-mapped collection, and those missing in the cache.
         ``None`` means 1, the calling process, unless in a :obj:`joblib.parallel_config` context;
         ``-1`` means all processors.
+    augment : str, callable, list of these or None, default=None
+        Changes every batch of the training at random: a name from
+        :func:`skspike.augment.list_augmentations`, an object such as
+        :class:`skspike.augment.NDA`, or a list of them, applied one after the other. Validation
+        and prediction see samples as they are.
     loss : {"mse", "cross_entropy", "tet"}, default="mse"
         ``"mse"`` is the squared distance of the mean output to the one-hot label,
         ``"cross_entropy"`` the cross-entropy of the mean output, ``"tet"`` the mean over steps of
@@ -122,8 +127,9 @@ class SMAClassifier(SpikingClassifier):
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         What runs the neurons; see :func:`skspike.set_config`.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the order of the samples, dropout and the validation split. The global
-        generators of numpy and torch are left as they were; None draws a seed from numpy's.
+        Seeds the weights, the order of the samples, dropout, augmentation and the validation split.
+        The global generators of numpy and torch are left as they were; None draws a seed from
+        numpy's.
     verbose : int, default=0
         With 1 a progress bar, and what the package logs (kernels being compiled, for instance);
         with 2 a table with one line per epoch.
@@ -167,6 +173,10 @@ class SMAClassifier(SpikingClassifier):
     the CPU, unless several threads of one process fit at the same time: they share torch's
     generator. The fit does not depend on the order of the samples: they are sorted by content
     before they are shuffled. With early stopping, samples are split before weights repeat them.
+
+    Where an augmentation mixes two samples, each label brings the weight of its sample (that of its
+    class included) into the loss, in proportion to its share: the gradient of the mixture is that
+    of the two weighted losses, in these proportions.
 
     Interrupting a fit (Ctrl-C) keeps the weights of that moment, as in skorch.
 
@@ -238,6 +248,7 @@ class SMAClassifier(SpikingClassifier):
         memory_limit="auto",
         cache=None,
         n_jobs=None,
+        augment=None,
         loss="mse",
         optimizer="adam",
         lr=0.002,
@@ -278,6 +289,7 @@ class SMAClassifier(SpikingClassifier):
         self.memory_limit = memory_limit
         self.cache = cache
         self.n_jobs = n_jobs
+        self.augment = augment
         self.loss = loss
         self.optimizer = optimizer
         self.lr = lr
