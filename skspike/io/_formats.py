@@ -5,7 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..exceptions import EventFormatError
-from . import _aedat, _aedat4, _dat, _es, _evt, _folder, _nmnist
+from . import (
+    _aedat,
+    _aedat4,
+    _csv,
+    _dat,
+    _es,
+    _evt,
+    _folder,
+    _hdf5,
+    _mat,
+    _nmnist,
+    _npz,
+    _text,
+)
 from ._format import HEAD, EventFormat
 
 # Those with a mark come first, those that go by the name of the file last.
@@ -16,6 +29,11 @@ FORMATS: tuple[EventFormat, ...] = (
     _aedat4.FORMAT,
     *_aedat.FORMATS,
     _es.FORMAT,
+    _hdf5.FORMAT,
+    *_npz.FORMATS,
+    _mat.FORMAT,
+    _csv.FORMAT,
+    _text.FORMAT,
     _nmnist.FORMAT,
 )
 BY_NAME = {format.name: format for format in FORMATS}

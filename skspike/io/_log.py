@@ -29,6 +29,8 @@ class DecodeLog:
         self.first = ""  # the first damage, in words
         self.n_early = 0  # events left out of a file that may be whole
         self.early = ""  # why
+        self.has_lines = False  # it is text: places are told as lines too
+        self.columns: tuple[str, ...] | None = None  # of a text, as the caller names them
 
     def damage(
         self,
@@ -45,9 +47,9 @@ class DecodeLog:
         `n_bytes` say what is left out if reading goes on; `times` counts equal damages together.
         """
         if not self.salvage:
-            raise damaged(self.path, offset, reason)
+            raise damaged(self.path, offset, reason, self.has_lines)
         if self.n_damages == 0:
-            self.first = _where(offset) + reason
+            self.first = _where(offset, self.path if self.has_lines else None) + reason
         self.n_damages += times
         self.n_lost += n_events
         self.n_bytes += n_bytes
@@ -74,15 +76,17 @@ class DecodeLog:
                 f"{' and '.join(lost) or 'nothing'} left out."
             )
         if self.n_early:
-            sentences.append(
-                f"{_plural(self.n_early, 'event')} of file {str(self.path)!r} left out: {self.early}."
-            )
+            n_early = _plural(self.n_early, "event")
+            sentences.append(f"{n_early} of file {str(self.path)!r} left out: {self.early}.")
         return " ".join(sentences)
 
 
-def damaged(path: object, offset: int | None, reason: str) -> EventFormatError:
+def damaged(
+    path: object, offset: int | None, reason: str, has_lines: bool = False
+) -> EventFormatError:
     """Return the error for a damaged file."""
-    message = f"File {str(path)!r} is damaged{_where(offset)}{reason}."
+    where = _where(offset, path if has_lines else None)
+    message = f"File {str(path)!r} is damaged{where}{reason}."
     return EventFormatError(message, path=str(path), offset=offset, reason=reason)
 
 
@@ -97,8 +101,22 @@ def warn_of_damages(logs: Sequence[DecodeLog]) -> None:
     warnings.warn(" ".join(sentences), EventLossWarning, stacklevel=3)
 
 
-def _where(offset: int | None) -> str:
-    return ": " if offset is None else f" at byte {offset}: "
+def _where(offset: int | None, text: object = None) -> str:
+    """Return the place in words; with the path of a text also its line, counted from 1."""
+    if offset is None:
+        return ": "
+    line = "" if text is None else f" (line {_count_lines(text, offset) + 1})"
+    return f" at byte {offset}{line}: "
+
+
+def _count_lines(path: object, stop: int) -> int:
+    """Return how many lines end before a byte of a file."""
+    n = 0
+    with open(path, "rb") as file:
+        while stop > 0 and (data := file.read(min(stop, 2**20))):
+            n += data.count(b"\n")
+            stop -= len(data)
+    return n
 
 
 def _plural(n: int, noun: str) -> str:
