@@ -24,15 +24,17 @@ _WHAT = {
 }
 
 
-def check_sensor_size(owner: str, sensor_size: object) -> tuple[int, int]:
+def check_sensor_size(
+    owner: str, sensor_size: object, name: str = "sensor_size"
+) -> tuple[int, int]:
     """Return ``(width, height)`` as two ints, or raise."""
     if not isinstance(sensor_size, Sequence | np.ndarray) or len(sensor_size) != 2:
         raise TypeError(
-            f"The 'sensor_size' parameter of {owner} must be a pair (width, height). "
+            f"The {name!r} parameter of {owner} must be a pair (width, height). "
             f"Got {sensor_size!r} instead."
         )
     for side in sensor_size:
-        check_number(owner, "sensor_size", side, 1, _MAX_SIDE, integer=True)
+        check_number(owner, name, side, 1, _MAX_SIDE, integer=True)
     width, height = map(int, sensor_size)
     return width, height
 
