@@ -256,6 +256,11 @@ class EventEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         return self
 
+    def __event_claims__(self):
+        """Say what the output can be held to; see `skspike.utils.estimator_checks`."""
+        own_window = isinstance(self.window, str) and self.window == "recording"
+        return {"time_shift"} if own_window else set()
+
     def __sklearn_tags__(self):
         """Say that the input is no table."""
         tags = super().__sklearn_tags__()

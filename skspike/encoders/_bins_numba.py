@@ -33,14 +33,12 @@ def find_edges(X: EventCollection, bins: Bins, lost: np.ndarray, n_threads: int)
     edges = np.empty((len(X), bins.n + 1), np.int64)
     limits = np.empty((len(X), 2), np.int64)
     limits[:] = bins.window or (0, 1)
-    arguments = (bins.by_time, bins.window is not None, bins.closed, bins.size or 0, bins.keep_last)
-    kernel = specialize(_find_all, _find=_find, _first_at=_first_at)
-    parallel_for(
-        lambda first, last: kernel(
-            first, last, X.events, *X.bounds(), *arguments, edges, limits, lost
-        ),
+    how = (bins.by_time, bins.window is not None, bins.closed, bins.size or 0, bins.keep_last)
+    share(
+        _find_all,
         len(X),
-        grain=1 + GRAIN // (10 * bins.n),
+        (X.events, *X.bounds(), *how, edges, limits, lost),
+        work=10 * edges.size,
         n_threads=n_threads,
     )
     return Edges(edges, limits)
@@ -58,31 +56,58 @@ def fill_bins(
     close_bin: Callable,
     n_threads: int,
     n_phases: int = 1,
-    **constants: object,
+    dtype: type,
 ) -> np.ndarray:
     """Show every bin's events to the three templates; return which recordings could be encoded.
 
     ``open_bin(i, b, arguments)`` returns what ``add(events, opened, arguments)`` adds to, a block
     of events at a time, until it returns False; ``close_bin(opened, i, b, arguments)`` ends a bin.
     Bins that must not be filled at the same time belong to different phases: bin b to phase
-    ``b % n_phases``. The types of `arguments` must follow from the dtype of `encoded`.
+    ``b % n_phases``. The types of `arguments` must follow from the dtype of `encoded`; the
+    templates find `dtype` under this name.
     """
-    kernel = specialize(
-        _visit, _ordered=_ordered, _on_sensor=_on_sensor, _open_bin=open_bin, _add=add,
-        _close_bin=close_bin, _BLOCK=_BLOCK, real=encoded.dtype.type, **constants,
-    )  # fmt: skip
     done = np.ones(len(X), bool)
     n_bins = edges.shape[1] - 1
     for phase in range(min(n_phases, n_bins)):
-        n_items = len(X) * -(-(n_bins - phase) // n_phases)
-        shared = (phase, n_phases, X.events, *X.bounds(), edges, *sensor_size, done, arguments)
-        parallel_for(
-            lambda first, last, shared=shared: kernel(first, last, *shared),
-            n_items,
-            grain=1 + GRAIN * n_items // (X.n_events + encoded.size + 1),
+        share(
+            _visit,
+            len(X) * -(-(n_bins - phase) // n_phases),
+            (phase, n_phases, X.events, *X.bounds(), edges, *sensor_size, done, arguments),
+            work=X.n_events + encoded.size,
             n_threads=n_threads,
+            _open_bin=open_bin,
+            _add=add,
+            _close_bin=close_bin,
+            dtype=dtype,
+            real=encoded.dtype.type,
         )
     return done
+
+
+def share(
+    template: Callable,
+    n_items: int,
+    arguments: tuple,
+    *,
+    work: int,
+    n_threads: int,
+    **constants: object,
+) -> None:
+    """Run ``template(first, last, *arguments)`` on all items, in threads if there is work enough.
+
+    `work` is the number of events and values; the types of `arguments` must follow from
+    `constants`.
+    """
+    kernel = specialize(
+        template, ordered=ordered, on_sensor=on_sensor, _first_at=_first_at, _find=_find,
+        _BLOCK=_BLOCK, **constants,
+    )  # fmt: skip
+    parallel_for(
+        lambda first, last: kernel(first, last, *arguments),
+        n_items,
+        grain=1 + GRAIN * n_items // (work + 1),
+        n_threads=n_threads,
+    )
 
 
 def _find_all(
@@ -153,14 +178,14 @@ def _visit(
         begin, end = edges[i, b], edges[i, b + 1]
         good = True
         if b == 0:
-            good = _ordered(recording, 0, begin)
+            good = ordered(recording, 0, begin)
         if b == n_bins - 1:
-            good = good and _ordered(recording, end, len(recording))
+            good = good and ordered(recording, end, len(recording))
         opened = _open_bin(i, b, arguments)
         while good and begin < end:
             until = min(begin + _BLOCK, end)
-            good = _ordered(recording, begin, until)
-            good = good and _on_sensor(recording[begin:until], width, height)
+            good = ordered(recording, begin, until)
+            good = good and on_sensor(recording[begin:until], width, height)
             good = good and _add(recording[begin:until], opened, arguments)
             begin = until
         if good:
@@ -169,7 +194,7 @@ def _visit(
             done[i] = False
 
 
-def _ordered(events, begin, end):
+def ordered(events, begin, end):
     """Tell whether no event from `begin` to `end` - 1 is earlier than the one before it."""
     t = events["t"]
     falls = 0
@@ -178,7 +203,7 @@ def _ordered(events, begin, end):
     return falls == 0
 
 
-def _on_sensor(events, width, height):
+def on_sensor(events, width, height):
     """Tell whether all events lie on the sensor."""
     x, y = events["x"], events["y"]
     off = 0

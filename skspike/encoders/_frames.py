@@ -222,6 +222,11 @@ class FrameEncoder(EventEncoder):
         n_frames = self.n_bins * self.frames_per_step
         return f"{n_frames} bins of {self.bin_size} {what} hold no more."
 
+    def __event_claims__(self):
+        """Say what the output can be held to."""
+        sums = {"counts": {"counts"}, "signed": {"signed_counts"}}
+        return sums.get(self.values, set()) | super().__event_claims__()
+
     def _channel_names(self) -> list[str]:
         """Return a name for each channel: its polarity, after its frame where there are several."""
         n_polarities = self.output_shape_[1] // self.frames_per_step

@@ -1,0 +1,90 @@
+"""Event images at the speed of memory: the templates that update all channels with an event."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._events import EventCollection
+from ._bins_numba import Edges, fill_bins, find_edges
+from ._event_image_reference import CHANNELS, ImagePlan
+
+dtype = np.float32  # of the images; bound by `fill_bins`
+_TIME = 2  # an effect beside 1 and -1, which are added, and 0
+
+
+def encode_collection(
+    X: EventCollection,
+    plan: ImagePlan,
+    images: np.ndarray,
+    lost: np.ndarray,
+    limit: int,
+    n_threads: int,
+) -> np.ndarray:
+    """Fill zeroed images and the losses; return which recordings are done."""
+    found = find_edges(X, plan.bins, lost, n_threads)
+    row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
+    effects = np.array(
+        [[_TIME if what == "time" else what for what in CHANNELS[name]] for name in plan.channels]
+    )
+    return fill_bins(
+        X,
+        found.edges,
+        plan.sensor_size,
+        images,
+        (images, _spans(X, plan, found), effects, row, column, images.dtype.type(limit)),
+        open_bin=_open_image,
+        add=_add,
+        close_bin=_close_image,
+        n_threads=n_threads,
+        dtype=images.dtype.type,
+    )
+
+
+def _spans(X: EventCollection, plan: ImagePlan, found: Edges) -> np.ndarray:
+    """Return the first microsecond of each bin and the one after its last; (n, n_bins, 2)."""
+    edges, limits = found
+    n_bins = plan.bins.n
+    if plan.bins.by_time:
+        quotient, remainder = np.divmod(np.diff(limits), n_bins)  # b * span may overflow
+        b = np.arange(n_bins + 1)
+        begins = limits[:, :1] + b * quotient + -(-b * remainder // n_bins)
+        return np.stack([begins[:, :-1], begins[:, 1:]], axis=-1)
+    spans = np.zeros((len(X), n_bins, 2), np.int64)
+    i, b = np.nonzero(np.diff(edges))
+    starts, t = X.bounds()[0][i], X.events["t"]
+    spans[i, b, 0] = t[starts + edges[i, b]]
+    spans[i, b, 1] = t[starts + edges[i, b + 1] - 1] + 1
+    return spans
+
+
+def _open_image(i, b, arguments):
+    """Return the image of a bin, of shape (n_channels, height, width), and its span of time."""
+    images, spans, _, _, _, _ = arguments
+    return images[i, b], spans[i, b, 0], spans[i, b, 1]
+
+
+def _close_image(opened, i, b, arguments):
+    """Leave the image as it is."""
+
+
+def _add(events, opened, arguments):
+    """Add events to an image; return whether it could hold them."""
+    image, begin, end = opened
+    _, _, effects, row, column, limit = arguments
+    x, y, t, p = events["x"], events["y"], events["t"], events["p"]
+    for k in range(len(events)):
+        r, c = row[y[k]], column[x[k]]
+        for channel in range(len(effects)):
+            effect = effects[channel, 1 if p[k] else 0]
+            value = image[channel, r, c]
+            if effect == _TIME:
+                image[channel, r, c] = dtype((t[k] - begin + 1) / (end - begin))
+            elif effect == 1:
+                if value == limit:
+                    return False
+                image[channel, r, c] = value + dtype(1)
+            elif effect == -1:
+                if value == -limit:
+                    return False
+                image[channel, r, c] = value - dtype(1)
+    return True

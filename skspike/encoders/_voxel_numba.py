@@ -1,0 +1,64 @@
+"""Voxel grids at the speed of memory: the templates that share events between two bins.
+
+The events of an interval belong to the bins at both its ends, so that neighbouring intervals must
+not be filled at the same time: first the even ones, then the odd ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._events import EventCollection
+from ._bins_numba import fill_bins, find_edges
+from ._voxel_reference import VoxelPlan
+
+dtype = np.float32  # of the grids; bound by `fill_bins`
+
+
+def encode_collection(
+    X: EventCollection, plan: VoxelPlan, grids: np.ndarray, lost: np.ndarray, n_threads: int
+) -> np.ndarray:
+    """Fill zeroed grids and the losses; return which recordings are done."""
+    edges, limits = find_edges(X, plan.intervals, lost, n_threads)
+    scale = (plan.n_bins - 1) / np.maximum(limits[:, 1] - 1 - limits[:, 0], 1)
+    row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
+    how = plan.polarity == "signed", plan.polarity == "separate"
+    return fill_bins(
+        X,
+        edges,
+        plan.sensor_size,
+        grids,
+        (grids, limits, scale, row, column, *how),
+        open_bin=_open_interval,
+        add=_add,
+        close_bin=_close_interval,
+        n_threads=n_threads,
+        n_phases=2,
+        dtype=plan.dtype.type,
+    )
+
+
+def _open_interval(i, b, arguments):
+    """Return the images at both ends, and what gives the position in between."""
+    grids, limits, scale, _, _, _, _ = arguments
+    after = min(b + 1, grids.shape[1] - 1)
+    return grids[i, b], grids[i, after], limits[i, 0], scale[i], b
+
+
+def _close_interval(opened, i, b, arguments):
+    """Leave the images as they are."""
+
+
+def _add(events, opened, arguments):
+    """Share events between two images."""
+    left, right, start, scale, b = opened
+    _, _, _, row, column, signed, separate = arguments
+    x, y, t, p = events["x"], events["y"], events["t"], events["p"]
+    for k in range(len(events)):
+        share = min(max((t[k] - start) * scale - b, 0.0), 1.0)
+        sign = -1.0 if signed and not p[k] else 1.0
+        channel = 1 if separate and p[k] else 0
+        r, c = row[y[k]], column[x[k]]
+        left[channel, r, c] += dtype(sign * (1.0 - share))
+        right[channel, r, c] += dtype(sign * share)
+    return True
