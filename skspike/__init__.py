@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._config import config_context, get_config, set_config
 
 if TYPE_CHECKING:
-    from . import augment, datasets, encoders, estimators, exceptions, kernels, models, nn
+    from . import augment, datasets, encoders, estimators, exceptions, kernels, models, nn, utils
     from ._events import EventCollection
     from .encoders import FrameEncoder
     from .estimators import SMAClassifier
@@ -34,6 +34,7 @@ __all__ = [
     "kernels",
     "models",
     "nn",
+    "utils",
 ]
 
 _HOMES = {

@@ -20,6 +20,8 @@ FORBIDDEN = {
     "skspike.nn": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.models": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.estimators": {"numba", "tonic"},
+    "skspike.utils": {"numba", "skorch", "tonic", "torch"},
+    "skspike.utils.estimator_checks": {"numba", "skorch", "tonic", "torch"},
 }
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.utils import check_random_state
 
 from skspike.encoders import PoissonEncoder
 
@@ -55,9 +56,9 @@ def test_an_int_repeats_the_spikes_and_none_does_not():
 
 
 def test_the_global_generator_is_left_alone():
-    before = np.random.mtrand._rand.get_state()[1].copy()
+    before = check_random_state(None).get_state()[1].copy()
     encode(LEVELS)
-    np.testing.assert_array_equal(np.random.mtrand._rand.get_state()[1], before)
+    np.testing.assert_array_equal(check_random_state(None).get_state()[1], before)
 
 
 def test_equal_samples_have_equal_spikes():
