@@ -1,4 +1,4 @@
-"""A buffer of events that grows: what a reader fills without knowing how many will come."""
+"""What a reader fills without knowing how many events will come."""
 
 from __future__ import annotations
 
@@ -6,37 +6,57 @@ import numpy as np
 
 from .._event_columns import EVENT_DTYPE
 
-_SMALLEST = 2**12  # events
+_SMALLEST, _LARGEST = 2**12, 2**22  # events of a segment
 
 
 class EventBuffer:
-    """Events and the offsets of recordings, appended block by block."""
+    """Events and the offsets of recordings, appended block by block.
+
+    The events lie in segments until the end. Large segments go back to the system one by one while
+    they are joined, so that there is never much more than one copy of the events.
+    """
 
     def __init__(self) -> None:
-        self._events = np.empty(_SMALLEST, EVENT_DTYPE)
+        self._full: list[np.ndarray] = []
+        self._last = np.empty(_SMALLEST, EVENT_DTYPE)
+        self._n_last = 0
         self._n = 0
         self._offsets = [0]
 
     def append(self, events: np.ndarray) -> None:
         """Add events to the recording at the end."""
-        n = self._n + len(events)
-        if n > len(self._events):
-            # Memory is moved by remapping pages, and pages never touched cost nothing.
-            self._events.resize(max(n, 2 * len(self._events)), refcheck=False)
-        self._events[self._n : n] = events
-        self._n = n
+        self._n += len(events)
+        while len(events):
+            if self._n_last == len(self._last):
+                self._grow()
+            taken = events[: len(self._last) - self._n_last]
+            self._last[self._n_last : self._n_last + len(taken)] = taken
+            self._n_last += len(taken)
+            events = events[len(taken) :]
+
+    def _grow(self) -> None:
+        """Make room: double a small segment, begin another after a large one."""
+        if self._n_last < _LARGEST:
+            grown = np.empty(2 * len(self._last), EVENT_DTYPE)
+            grown[: self._n_last] = self._last
+            self._last = grown
+        else:
+            self._full.append(self._last)
+            self._last, self._n_last = np.empty(_LARGEST, EVENT_DTYPE), 0
 
     def end_recording(self) -> None:
         """Begin another recording."""
         self._offsets.append(self._n)
 
-    @property
-    def n_recordings(self) -> int:
-        """The number of recordings that are complete."""
-        return len(self._offsets) - 1
-
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the events and the offsets of all complete recordings; the buffer is used up."""
-        events = self._events
-        events.resize(self._n, refcheck=False)
-        return events, np.array(self._offsets, np.int64)
+        offsets = np.array(self._offsets, np.int64)
+        segments = [*self._full, self._last[: self._n_last]]
+        del self._full, self._last
+        events = np.empty(self._n, EVENT_DTYPE)
+        start = 0
+        for i, segment in enumerate(segments):
+            events[start : start + len(segment)] = segment
+            start += len(segment)
+            segments[i] = None
+        return events, offsets

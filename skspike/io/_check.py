@@ -35,13 +35,12 @@ def checked_blocks(
 def _check_order(block: Block, log: DecodeLog, last: int | None) -> int:
     """Report times that run backwards; return the last time, with which the next block goes on."""
     t = np.ascontiguousarray(block.events["t"])
-    falls = np.flatnonzero(t[1:] < t[:-1]) + 1
-    if last is not None and t[0] < last:
-        falls = np.concatenate([[0], falls])
-    if falls.size:
+    is_fall = t[1:] < t[:-1]
+    before = t[0] if last is None else last
+    if t[0] < before or is_fall.any():
+        falls = np.flatnonzero([t[0] < before, *is_fall])
         k = int(falls[0])
-        before = last if k == 0 else int(t[k - 1])
-        reason = f"time runs backwards, from {before} to {t[k]} µs"
+        reason = f"time runs backwards, from {t[k - 1] if k else before} to {t[k]} µs"
         log.damage(block.locate(k), reason, times=len(falls))
     return int(t[-1])
 
@@ -50,13 +49,13 @@ def _on_sensor(block: Block, log: DecodeLog, sensor_size: tuple[int, int] | None
     """Return the block less the events off the sensor, where its size is known."""
     if sensor_size is None:
         return block
-    x, y = (np.ascontiguousarray(block.events[name]) for name in "xy")
     # Seen as unsigned, a negative coordinate is too large: one comparison finds both.
-    off = (x.view(np.uint16) >= sensor_size[0]) | (y.view(np.uint16) >= sensor_size[1])
-    if not off.any():
+    x, y = (np.ascontiguousarray(block.events[name]).view(np.uint16) for name in "xy")
+    if x.max() < sensor_size[0] and y.max() < sensor_size[1]:
         return block
-    k = int(np.argmax(off))
-    n = int(off.sum())
-    reason = f"an event at x={x[k]}, y={y[k]} lies off the sensor of size {sensor_size}"
+    off = (x >= sensor_size[0]) | (y >= sensor_size[1])
+    k, n = int(np.argmax(off)), int(off.sum())
+    event = block.events[k]
+    reason = f"an event at x={event['x']}, y={event['y']} lies off the sensor of size {sensor_size}"
     log.damage(block.locate(k), reason, n_events=n, times=n)
     return block._replace(events=block.events[~off])

@@ -12,7 +12,15 @@ import numpy as np
 from .._config import get_config
 from .._event_columns import EVENT_DTYPE
 from . import _evt_reference
-from ._evt_words import BEYOND, EARLY, FIRST_BEYOND, FIRST_RESERVED, RESERVED, new_faults, new_state
+from ._evt_reference import (
+    BEYOND,
+    EARLY,
+    FIRST_BEYOND,
+    FIRST_RESERVED,
+    RESERVED,
+    new_faults,
+    new_state,
+)
 from ._format import Block, EventFormat, read_records
 from ._log import DecodeLog
 from ._prophesee import Header, options, parse_header, read_header, sensor_size

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._compile_numba import specialize
-from ._evt_words import (
+from ._evt_reference import (
     BASE,
     BEYOND,
     EARLY,

@@ -2,27 +2,30 @@
 
 Each function reads `words` from number `first` on, until the next word might not find room in
 `events`; it returns the number of the word to go on with, and how many events were found. `state`
-goes from call to call; `faults` counts what cannot be decoded (see ``_evt_words``).
+goes from call to call; `faults` counts what cannot be decoded.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._evt_words import (
-    BASE,
-    BEYOND,
-    EARLY,
-    FIRST_BEYOND,
-    FIRST_RESERVED,
-    HIGH,
-    LOW,
-    N_COLUMNS,
-    ON,
-    RESERVED,
-    ROW,
-    WRAPS,
-)
+# What a decoder remembers from word to word, as positions in an int64 array; -1: not yet known.
+HIGH, LOW, WRAPS, ROW, BASE, ON = range(6)
+# What it reports: words of a type that is reserved and events that reach over the last column,
+# with the first word of each, and events that come before their time or row is known.
+RESERVED, FIRST_RESERVED, BEYOND, FIRST_BEYOND, EARLY = range(5)
+
+N_COLUMNS = 2048  # what 11 bits of an address can tell apart
+
+
+def new_state() -> np.ndarray:
+    """Return what is known before the first word: nothing."""
+    return np.array([-1, 0, 0, -1, -1, 0], np.int64)
+
+
+def new_faults() -> np.ndarray:
+    """Return a report without faults."""
+    return np.zeros(5, np.int64)
 
 
 class _Stream:

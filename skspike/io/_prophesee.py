@@ -1,4 +1,4 @@
-"""The text at the head of Prophesee's files: lines ``% key value``, and the sensor they speak of."""
+"""The text at the head of Prophesee's files: lines ``% key value``, and the sensor they name."""
 
 from __future__ import annotations
 
