@@ -159,7 +159,7 @@ class EventImageEncoder(EventEncoder):
 
     def _check_channels(self) -> tuple[str, ...]:
         """Return the names of the channels, or raise."""
-        names = () if isinstance(self.channels, str) else tuple(map(str, self.channels))
+        names = tuple(map(str, self.channels))
         if not names or len(set(names)) < len(names) or not set(names) <= set(CHANNELS):
             raise ValueError(
                 "The 'channels' parameter of EventImageEncoder must be a sequence of different "
