@@ -52,6 +52,23 @@ def covering_cases() -> list[Case]:
     ]
 
 
+def compiled_cases() -> list[Case]:
+    """Return 10 cases in which every value of every field meets either dtype.
+
+    For what is compiled: what the templates say is checked in Python with all `covering_cases`.
+    """
+    charge = (0, 2, 1, 0, 1)  # an infinite tau, of rows 0 and 5, makes no difference to a decay
+    levels = [
+        (i, 2 * i + i % 2, p, p, charge[p], 2 * (p % 2) + i % 2)
+        for i in range(10)
+        for p in (i // 2,)
+    ]
+    return [
+        Case(*(values[n % len(values)] for n, values in zip(row, FAMILY, strict=True)))
+        for row in levels
+    ]
+
+
 @dataclass
 class Problem:
     """Arguments of `lif`, and the gradients that arrive at its two results.

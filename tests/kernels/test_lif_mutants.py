@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from itertools import product
 from types import FunctionType, ModuleType
 
 import pytest
@@ -158,6 +159,8 @@ def check_family(monkeypatch, source):
 
 def test_the_source_as_it_is_passes(monkeypatch):
     check_family(monkeypatch, SOURCE)
+    for case, beta in product(covering_cases(), (0.5, -0.25)):
+        assert_parity(adapting(make_problem(case, (6, 3, 5, 2)), beta))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

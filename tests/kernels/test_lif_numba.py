@@ -19,6 +19,7 @@ from tests.kernels.parity import (
     Case,
     assert_parity,
     assert_same,
+    compiled_cases,
     covering_cases,
     make_problem,
     run,
@@ -57,8 +58,15 @@ def test_any_two_values_of_the_family_meet_in_a_case():
         assert {(case[i], case[j]) for case in cases} == set(product(a, b))
 
 
+def test_any_value_of_the_family_meets_either_dtype_compiled():
+    cases = compiled_cases()
+    for (i, values), dtype in product(enumerate(FAMILY[:-1]), (torch.float64, torch.float32)):
+        assert {case[i] for case in cases if case.dtype == dtype} == set(values)
+    assert {case.strict_and_dtype for case in cases} == set(FAMILY.strict_and_dtype)
+
+
 @by_draw
-@pytest.mark.parametrize("case", covering_cases(), ids=lambda case: "-".join(map(str, case)))
+@pytest.mark.parametrize("case", compiled_cases(), ids=lambda case: "-".join(map(str, case)))
 def test_family(case, draw):
     assert_parity(make_problem(case, (6, 2, 5, 3), draw))
 
