@@ -112,7 +112,7 @@ def _gaussians(length: int, number: int, draws: Draws) -> Tensor:
 
 
 def _densest(density: Tensor, share: Tensor) -> Tensor:
-    """Return the mask of that share of the places of each sample where the density is highest."""
+    """Return which places, that share of each sample, are densest; those as dense join them."""
     values = density.flatten(1)
     n_places = values.shape[1]
     n_chosen = (share * n_places).round().long()

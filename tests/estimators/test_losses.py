@@ -35,6 +35,32 @@ def test_loss_by_an_independent_formula(name):
     np.testing.assert_allclose(loss.numpy(), by_hand(name, outputs, target), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_one_hot_labels_give_the_loss_and_gradient_of_their_indices_bit_by_bit(name, dtype):
+    outputs, target = map(torch.from_numpy, outputs_and_target(n=50))
+    outputs = (100 * outputs).to(dtype).requires_grad_()
+    results = []
+    for labels in (target, torch.eye(4)[target], torch.eye(4, dtype=torch.float64)[target]):
+        loss = PerSampleLoss(name)(outputs, labels)
+        results.append((loss, *torch.autograd.grad(loss.sum(), outputs)))
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_soft_labels_by_an_independent_formula(name):
+    outputs, _ = outputs_and_target()
+    soft = np.random.default_rng(1).dirichlet(np.ones(4), size=5)
+    loss = PerSampleLoss(name)(torch.from_numpy(outputs), torch.from_numpy(soft))
+    if name == "mse":
+        expected = np.mean((outputs.mean(axis=1) - soft) ** 2, axis=1)
+    else:  # linear in the label
+        labels = [np.full(5, k) for k in range(4)]
+        expected = np.sum(soft * np.stack([by_hand(name, outputs, k) for k in labels], 1), axis=1)
+    np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-12)
+
+
 def test_tet_is_not_the_cross_entropy_of_the_mean():
     outputs, target = map(torch.from_numpy, outputs_and_target())
     assert (LOSSES["tet"](outputs, target) > LOSSES["cross_entropy"](outputs, target)).all()
