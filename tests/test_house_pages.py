@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,7 +23,8 @@ def code_of(page: str) -> str:
 
 def run(code: str) -> list[str]:
     """Run code; return where a comment beside an expression is not the expression's repr."""
-    names: dict[str, object] = {}
+    module = ModuleType("page")  # by this name its classes are pickled, as those of a script
+    sys.modules["page"], names = module, vars(module)
     lines = code.splitlines()
     wrong = []
     for node in ast.parse(code).body:

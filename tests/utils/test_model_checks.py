@@ -91,6 +91,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_is_found(fault):
     assert failure(fault(), FAULTS[fault]) is not None
