@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from skspike.kernels import lif
+from skspike.kernels import _lif_numba, _lif_op, lif
 from tests.golden.vectors import PRECISIONS, Vectors, assert_close, golden_files
+from tests.kernels.interpreted import uncompiled
 
 FILES = golden_files("neurons/*.npz")
+UNCOMPILED = uncompiled(_lif_numba)
 TOLERANCE = {"f32": 1e-5, "f64": 1e-12}
 SURROGATES = {"ATan": "atan", "Sigmoid": "sigmoid", "PiecewiseQuadratic": "triangle"}
 
@@ -75,15 +78,34 @@ def check_case(vectors: Vectors, prefix: str, config: dict, precision: str, back
     assert_close(v, expected("v_final_call2"), tolerance, f"{prefix}v_final_call2")
 
 
-@pytest.mark.parametrize("backend", ["reference", "numba"])
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_neuron_equals_the_golden_vectors(file, backend):
+def check_file(file: Path, backend: str) -> None:
+    """Compare all cases of a file."""
     vectors = Vectors(file)
     found = cases(vectors)
     assert found, f"{file.name} holds no case"
     for prefix, config in found:
         for precision in PRECISIONS:
             check_case(vectors, prefix, config, precision, backend)
+
+
+by_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+
+
+@by_file
+def test_reference_equals_the_golden_vectors(file):
+    check_file(file, "reference")
+
+
+@by_file
+def test_numba_equals_the_golden_vectors(file, monkeypatch):
+    """Its templates as plain Python; compiled, they equal the reference (test_lif_numba.py)."""
+    monkeypatch.setattr(_lif_op, "twin", lambda backend: UNCOMPILED)
+    check_file(file, "numba")
+
+
+@pytest.mark.parametrize("file", FILES[:-1:20], ids=lambda file: file.stem)
+def test_compiled_neurons_equal_the_golden_vectors(file):
+    check_file(file, "numba")
 
 
 def test_there_are_golden_neurons():

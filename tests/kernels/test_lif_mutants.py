@@ -9,11 +9,11 @@ from __future__ import annotations
 import inspect
 import math
 from itertools import product
-from types import FunctionType, ModuleType
 
 import pytest
 
 from skspike.kernels import _lif_numba, _lif_op
+from tests.kernels.interpreted import twin_from
 from tests.kernels.parity import adapting, assert_parity, covering_cases, make_problem, run
 
 SOURCE = inspect.getsource(_lif_numba)
@@ -128,25 +128,6 @@ MUTANTS = {
     "gradient of the last adaptation dropped": ("0.0 if da is None else da", "0.0"),
     "rho's gradient after the step": ("da_b[j] * a_t[j]", "da_b[j] * a_before[j]"),
 }
-
-
-def interpret(template, **constants):
-    """Bind constants to a template's global names as `specialize` does, and compile nothing."""
-    names = {
-        name: interpret(value, **constants) if isinstance(value, FunctionType) else value
-        for name, value in constants.items()
-        if name in template.__code__.co_names
-    }
-    return FunctionType(template.__code__, template.__globals__ | names)
-
-
-def twin_from(source):
-    """Execute the source of the twin as a module of its own that compiles nothing."""
-    module = ModuleType("skspike.kernels._lif_mutant")
-    module.__package__ = "skspike.kernels"
-    exec(compile(source, module.__name__, "exec"), module.__dict__)
-    module.specialize = interpret
-    return module
 
 
 def check_family(monkeypatch, source):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 from concurrent.futures import ThreadPoolExecutor
-from types import FunctionType, ModuleType
 
 import pytest
 import torch
 
 from skspike.kernels import _memory, _norm_lif, _norm_lif_numba, norm_lif
+from tests.kernels.interpreted import twin_from
 from tests.kernels.norm_parity import (
     POOLS,
     assert_norm_parity,
@@ -41,24 +41,10 @@ def n_threads(monkeypatch):
 # --- the family, and faults that the check must find: as plain Python, compiled further below ---
 
 
-def interpret(template, **constants):
-    """Bind constants to a template's global names as `specialize` does, and compile nothing."""
-    names = {
-        name: interpret(value, **constants) if isinstance(value, FunctionType) else value
-        for name, value in constants.items()
-        if name in template.__code__.co_names
-    }
-    return FunctionType(template.__code__, template.__globals__ | names)
-
-
 def use_source(monkeypatch, source):
     """Put a twin made from `source`, which compiles nothing, in place of the real one."""
-    module = ModuleType("skspike.kernels._norm_lif_mutant")
-    module.__package__ = "skspike.kernels"
-    exec(compile(source, module.__name__, "exec"), module.__dict__)
-    module.specialize = interpret
-    module.BLOCK, module.SAVED, module.LANES, module.CHUNK = 24, 80, 8, 64
-    module.SHORT = 20  # of the two shapes of the family, one has longer maps
+    # of the two shapes of the family, one has longer maps than the short ones
+    module = twin_from(source, BLOCK=24, SAVED=80, LANES=8, CHUNK=64, SHORT=20)
     monkeypatch.setattr(_norm_lif, "twin", lambda backend: module)
 
 

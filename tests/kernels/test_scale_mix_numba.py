@@ -7,12 +7,12 @@ import math
 import operator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import FunctionType, ModuleType
 
 import pytest
 import torch
 
 from skspike.kernels import _memory, _scale_mix, _scale_mix_numba
+from tests.kernels.interpreted import twin_from
 from tests.kernels.scales import SOURCES, assert_parity, make_scales, run
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16)
@@ -233,24 +233,10 @@ MUTANTS = {
 }
 
 
-def interpret(template, **constants):
-    """Bind constants to a template's global names as `specialize` does, and compile nothing."""
-    names = {
-        name: FunctionType(value.__code__, value.__globals__ | constants)
-        if isinstance(value, FunctionType)
-        else value
-        for name, value in constants.items()
-    }
-    return FunctionType(template.__code__, template.__globals__ | names)
-
-
 def check_source(monkeypatch, source):
     """Check every problem with the twin made from `source` in place of the real one."""
-    module = ModuleType("skspike.kernels._scale_mix_mutant")
-    module.__package__ = "skspike.kernels"
-    exec(compile(source, module.__name__, "exec"), module.__dict__)
-    module.specialize, module.add_reordered = interpret, operator.add
-    module.CHUNK = 7  # less than a map
+    # a chunk is less than a map
+    module = twin_from(source, add_reordered=operator.add, CHUNK=7)
     monkeypatch.setattr(_scale_mix, "twin", lambda backend: module)
     for problem in PROBLEMS:
         assert_parity(problem)
