@@ -197,17 +197,16 @@ def _iterate(
 ) -> Iterator[np.ndarray]:
     """Yield the events of a file in pieces of equal length."""
     found = BY_NAME[format] if format else detect(path)
-    pieces: list[np.ndarray] = []
-    n = 0
+    buffer = EventBuffer(chunk)
     for block in checked_blocks(path, found, log, sensor_size, _BLOCK):
         events = block.events
-        while n + len(events) >= chunk:
-            taken, events = np.split(events, [chunk - n])
-            yield np.concatenate([*pieces, taken])
-            pieces, n = [], 0
-        if len(events):
-            pieces.append(events)
-            n += len(events)
-    if n:
-        yield np.concatenate(pieces)
+        while len(events) >= chunk - len(buffer):
+            rest = chunk - len(buffer)
+            buffer.append(events[:rest])
+            events = events[rest:]
+            yield buffer.finish()[0]
+            buffer = EventBuffer(chunk)
+        buffer.append(events)
+    if len(buffer):
+        yield buffer.finish()[0]
     warn_of_damages([log])

@@ -136,9 +136,7 @@ def test_a_reserved_type_is_a_damage(tmp_path, backend, encoding, good, bad):
         ("evt2.1", [evt.high21(0), evt.cd21(2046, 1, 1, 0, 0x80000003)], 1, 1),
     ],
 )
-def test_a_group_beyond_the_last_column_is_a_damage(
-    tmp_path, backend, encoding, words, first, lost
-):
+def test_a_group_beyond_the_last_column_is_a_damage(tmp_path, backend, encoding, words, at, lost):
     header = evt.HEADERS[encoding].replace(b"1280", b"2048")
     path = evt.raw_file(tmp_path, encoding, words, header=header)
     with pytest.raises(EventFormatError, match=r"reaches beyond column 2047") as caught:
