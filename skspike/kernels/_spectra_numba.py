@@ -1,7 +1,9 @@
 """Two-dimensional Fourier transforms of maps, and products of their spectra, compiled for the CPU.
 
 The transforms are so short that a product with a matrix of cosines and sines serves any length at
-the speed of the processor. Channels fill the lanes of the vector registers.
+the speed of the processor. What is even about the center of a tile needs the cosines only, what is
+odd the sines, and both serve a frequency and its mirror image: a quarter of the multiplications.
+Channels fill the lanes of the vector registers.
 
 A spectrum is a flat array over (frequency, block of channels, row, real or imaginary part, lane),
 where a row is one tile of one map. A compact one has both parts, in bfloat16, in 32 bits a lane.
@@ -13,6 +15,7 @@ the height.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,21 +26,22 @@ from torch import Tensor
 from .._compile_numba import specialize
 from .._floats_numba import load_bfloat16, same, store_bfloat16
 from .._threads import parallel_for
-from .._tile_numba import make_tile, n_lanes, n_rows
-from ._memory import aligned, compute_dtype, numpy_dtype
-from ._spectra_tables import (
-    Grid,
-    Tiling,
-    column_table,
-    inverse_column_tables,
-    inverse_row_table,
-    round_up,
-    row_table,
+from .._tile_numba import (
+    make_butterfly,
+    make_put,
+    make_read,
+    make_tile,
+    make_write,
+    n_lanes,
+    n_real_rows,
+    n_rows,
 )
+from ._memory import aligned, compute_dtype, numpy_dtype
+from ._spectra_tables import Grid, Tiling, inverse_turns, round_up, turns
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.
-LANES, ROWS, WIDTH = 16, 8, 32
-real = load = store = tile = complex_tile = None
+LANES, ROWS, PAIR, WIDTH = 16, 8, 32, 32
+real = load = store = read = write = tile = split = split_ahead = add_split = put = None
 
 COMPACT = np.dtype(np.uint32)  # two bfloat16
 
@@ -47,168 +51,207 @@ GRAIN = 2**21  # multiplications, below 1 ms: for less, a second thread costs mo
 # --- templates ---
 
 
-def read_map(x, m, block, to):
-    """Copy a block of channels of map `m` of `x`, (M, H, W, C), filled up with zeros."""
+def read_map(x, size, m, block, to):
+    """Copy a block of channels of map `m` of `x`, (M, H * W, C), filled up with zeros."""
+    n_pixels, n_channels = size
     channel = block * LANES
-    n = min(LANES, x.shape[3] - channel)
-    at = 0
-    for h in range(x.shape[1]):
-        for w in range(x.shape[2]):
-            x_hw = x[m, h, w, channel : channel + n]
-            lanes = to[at : at + LANES]
-            at += LANES
-            if n == LANES:
-                for i in range(LANES):
-                    lanes[i] = load(x_hw[i])
-            else:
-                for i in range(LANES):
-                    lanes[i] = load(x_hw[i]) if i < n else real(0)
+    n = min(LANES, n_channels - channel)
+    at = m * n_pixels * n_channels + channel
+    for i in range(0, n_pixels * LANES, LANES):
+        if n == LANES:
+            read(x, at, to, i)
+        else:
+            for lane in range(LANES):
+                to[i + lane] = load(x[at + lane]) if lane < n else real(0)
+        at += n_channels
 
 
-def write_map(source, start, step, bias, y, m, block):
-    """Add the bias to a block of channels and write it to map `m` of `y`, (M, H, W, C)."""
+def write_map(source, bias, y, size, m, block):
+    """Add the bias to a block of channels and write it to map `m` of `y`, (M, H * W, C)."""
+    n_pixels, n_channels = size
     channel = block * LANES
-    n = min(LANES, y.shape[3] - channel)
-    shift = bias[channel : channel + LANES]
-    for h in range(y.shape[1]):
-        for w in range(y.shape[2]):
-            y_hw = y[m, h, w, channel : channel + n]
-            at = (start + h * step + w) * LANES
-            lanes = source[at : at + LANES]
-            if n == LANES:
-                for i in range(LANES):
-                    y_hw[i] = store(lanes[i] + shift[i])
-            else:
-                for i in range(n):
-                    y_hw[i] = store(lanes[i] + shift[i])
+    n = min(LANES, n_channels - channel)
+    at = m * n_pixels * n_channels + channel
+    for i in range(0, n_pixels * LANES, LANES):
+        if n == LANES:
+            write(source, i, bias, channel, y, at)
+        else:
+            for lane in range(n):
+                y[at + lane] = store(source[i + lane] + bias[channel + lane])
+        at += n_channels
 
 
-def _analyse(x, s, row_table, column_table, starts, high, wide, lay, scratch, first, last):
+def vector_at(i, first, stop, at, step, otherwise):
+    """Return where vector `i` of a line begins, if it is one from `first` up to `stop` - 1.
+
+    Two vectors lie side by side, and it is `step` from those to the next two.
+    """
+    return at + (i >> 1) * step + (i & 1) * LANES if first <= i < stop else otherwise
+
+
+def fold(source, line, center, reach, even, odd, zero):
+    """Write what is even and what is odd about the center of a line of vectors."""
+    first, stop, at, step = line
+    for j in range(reach):
+        a = vector_at(center + j, first, stop, at, step, zero)
+        b = vector_at(center - j, first, stop if j > 0 else first, at, step, zero)
+        split(source, a, source, b, source, even + j * PAIR, odd + j * PAIR, 0)
+
+
+def turn(scratch, table, n_to, n_from, at, to):
+    """Multiply a line of pairs of vectors by a matrix (n_from, n_to)."""
+    for j in range(0, n_to, ROWS):
+        c_at = to + j * PAIR
+        tile(table, j, n_to, scratch, at, PAIR, scratch, c_at, PAIR, n_from, False, 0)
+
+
+def _analyse(x, size, s, tables, starts, mirrored, high, wide, lay, places, scratch, first, last):
     """Write the spectra of the tiles of maps first..last of `x`, (M, H, W, C)."""
-    n_rows, stride, n_columns, n_blocks, table_step = lay
+    row_cos, row_sin, column_cos, column_sin = tables
+    n_rows, stride, n_blocks, n_v, n_u, h_reach, w_reach, height = lay
+    zero, even, odd, cos_sum, sin_sum, re, im, result = places
     ahead = n_rows * WIDTH  # the next block
-    at_rows = high.size * wide.size * LANES  # the scratch holds a map, then its transformed rows
-    step = n_columns * LANES
+    row_step = n_v * PAIR
+    scratch[zero : zero + LANES] = real(0)
     for m, block in np.ndindex(last - first, n_blocks):
         m += first
-        read_map(x, m, block, scratch)
+        read_map(x, size, m, block, scratch)
         for i_high, i_wide in np.ndindex(high.n, wide.n):
             h_origin = high.origin + i_high * high.step
             h_first = max(0, h_origin - high.halo)
             n_high = min(high.size, h_origin + high.step + high.halo) - h_first
             w_origin = wide.origin + i_wide * wide.step
             w_first = max(0, w_origin - wide.halo)
-            n_wide = min(wide.size, w_origin + wide.step + wide.halo) - w_first
-            table_at = (w_first - w_origin + wide.halo) * n_columns
-            for h in range(n_high):
-                at = ((h_first + h) * wide.size + w_first) * LANES
-                to = at_rows + h * step
-                for j in range(0, n_columns, ROWS):
-                    tile(
-                        (row_table, table_at + j, n_columns),
-                        (scratch, at, LANES),
-                        (scratch, to + j * LANES, LANES),
-                        n_wide,
-                        False,
-                        0,
-                    )
+            w_stop = min(wide.size, w_origin + wide.step + wide.halo)
+            center = w_origin + wide.center
+            for i in range(0, n_high, 2):  # two rows at a time
+                for r in range(2):
+                    at = (h_first + i + r) * wide.size * LANES
+                    line = w_first, w_stop if i + r < n_high else w_first, at, PAIR
+                    to = r * LANES
+                    fold(scratch, line, center, w_reach, even + to, odd + to, zero)
+                to = i // 2 * row_step
+                turn(scratch, row_cos, n_v, w_reach, even, re + to)
+                turn(scratch, row_sin, n_v, w_reach, odd, im + to)
             s_at = (block * n_rows + (m * high.n + i_high) * wide.n + i_wide) * WIDTH
-            table_first = (h_first - h_origin + high.halo) * table_step
+            center = h_origin + high.center - h_first
             for v in range(len(starts) - 1):
-                at = at_rows + v * 2 * LANES
-                # Rows beyond the last of a column fall on the next column, which is written later.
-                for u in range(0, starts[v + 1] - starts[v], ROWS):
-                    table_at = table_first + u // LANES * 2 * LANES + u % LANES
-                    to = s_at + (starts[v] + u) * stride
-                    complex_tile(
-                        (column_table, table_at, table_step),
-                        (scratch, at, step),
-                        (s, to, stride),
-                        n_high,
-                        False,
-                        ahead,
-                    )
+                line = 0, n_high, re + v * PAIR, row_step
+                fold(scratch, line, center, h_reach, even, odd, zero)
+                line = 0, n_high, im + v * PAIR, row_step
+                fold(scratch, line, center, h_reach, even + LANES, odd + LANES, zero)
+                turn(scratch, column_cos, n_u, h_reach, even, cos_sum)
+                turn(scratch, column_sin, n_u, h_reach, odd, sin_sum)
+                for u in range(height // 2 + 1):
+                    # The results at u and -u are cos_sum +- i sin_sum.
+                    a, b = cos_sum + u * PAIR, sin_sum + u * PAIR
+                    c, d = result, result + PAIR
+                    split(scratch, a, scratch, b + LANES, scratch, d, c, 0)
+                    c, d = c + LANES, d + LANES
+                    split(scratch, a + LANES, scratch, b, scratch, c, d, 0)
+                    put(scratch, result, s, s_at + (starts[v] + u) * stride, ahead)
+                    if not mirrored[v] and 0 < u < height - u:
+                        to = s_at + (starts[v] + height - u) * stride
+                        put(scratch, result + PAIR, s, to, ahead)
 
 
-def _synthesise(s, y, bias, tables, starts, mirrored, high, wide, lay, scratch, first, last):
+def _synthesise(
+    s, y, size, bias, tables, starts, mirrored, high, wide, lay, places, scratch, first, last
+):
     """Write maps first..last of `y`, (M, H, W, C), from the spectra of their tiles.
 
     Where the tiles overlap, they add up.
     """
-    row_table, half_table, full_table = tables
-    n_rows, stride, n_padded, n_blocks, table_step, n_across = lay
-    width = 2 * LANES
-    ahead = n_rows * width  # the next block
+    row_cos, row_sin, column_cos, column_sin = tables
+    n_rows, stride, n_blocks, n_h, n_w, h_reach, w_reach, height = lay
+    zero, even, odd, cos_sum, sin_sum, re, im, dump = places
+    ahead = n_rows * WIDTH  # the next block
     n_columns = len(starts) - 1
-    n_high = high.step + 2 * high.halo
-    n_wide = wide.step + 2 * wide.halo
-    at_columns = high.size * n_across * LANES  # the scratch holds a map with margins, then columns
-    step = n_columns * width
+    row_step, n_half = n_columns * PAIR, height // 2 + 1
+    scratch[zero : zero + LANES] = real(0)
     for m, block in np.ndindex(last - first, n_blocks):
         m += first
-        scratch[:at_columns] = real(0)
+        scratch[: high.size * wide.size * LANES] = real(0)
         for i_high, i_wide in np.ndindex(high.n, wide.n):
-            s_at = (block * n_rows + (m * high.n + i_high) * wide.n + i_wide) * width
-            for v in range(n_columns):
-                table = half_table if mirrored[v] else full_table
-                at = s_at + starts[v] * stride
-                n_u = starts[v + 1] - starts[v]
-                for h in range(0, n_high, ROWS):
-                    table_at = h // LANES * width + h % LANES
-                    to = at_columns + h * step + v * width
-                    complex_tile(
-                        (table, table_at, table_step),
-                        (s, at, stride),
-                        (scratch, to, step),
-                        n_u,
-                        False,
-                        ahead,
-                    )
-            h_origin = high.origin + i_high * high.step - high.halo
+            h_origin = high.origin + i_high * high.step
+            h_first = max(0, h_origin - high.halo)
+            n_high = min(high.size, h_origin + high.step + high.halo) - h_first
             w_origin = wide.origin + i_wide * wide.step
-            for h in range(max(0, h_origin), min(high.size, h_origin + n_high)):
-                at = at_columns + (h - h_origin) * step
-                # Positions beyond the map fall on the margins, those beyond the tile are zero.
-                for w in range(0, n_wide, ROWS):
-                    to = (h * n_across + w_origin + w) * LANES
-                    tile(
-                        (row_table, w, n_padded),
-                        (scratch, at, LANES),
-                        (scratch, to, LANES),
-                        2 * n_columns,
-                        True,
-                        0,
-                    )
-        write_map(scratch, wide.halo, n_across, bias, y, m, block)
+            w_first = max(0, w_origin - wide.halo)
+            w_stop = min(wide.size, w_origin + wide.step + wide.halo)
+            s_at = (block * n_rows + (m * high.n + i_high) * wide.n + i_wide) * WIDTH
+            center = h_origin + high.center - h_first
+            for v in range(n_columns):
+                for u in range(n_half):
+                    a = s_at + (starts[v] + u) * stride
+                    c, d = even + u * PAIR, odd + u * PAIR
+                    if u == 0 or 2 * u == height:
+                        split_ahead(s, a, scratch, zero, scratch, c, d, ahead)
+                        a, c, d = a + LANES, c + LANES, d + LANES
+                        split_ahead(s, a, scratch, zero, scratch, c, d, ahead)
+                    elif mirrored[v]:  # at -u is the conjugate
+                        split_ahead(s, a, s, a, scratch, c, d, ahead)
+                        a, c, d = a + LANES, c + LANES, d + LANES
+                        split_ahead(s, a, s, a, scratch, d, c, ahead)
+                    else:
+                        b = s_at + (starts[v] + height - u) * stride
+                        split_ahead(s, a, s, b, scratch, c, d, ahead)
+                        a, b, c, d = a + LANES, b + LANES, c + LANES, d + LANES
+                        split_ahead(s, a, s, b, scratch, c, d, ahead)
+                turn(scratch, column_cos, n_h, n_half, even, cos_sum)
+                turn(scratch, column_sin, n_h, n_half, odd, sin_sum)
+                for j in range(h_reach):
+                    # The results at distances j and -j are cos_sum -+ i sin_sum.
+                    a, b = cos_sum + j * PAIR, sin_sum + j * PAIR
+                    after, before, stop = center + j, center - j, n_high if j > 0 else 0
+                    c = vector_at(after, 0, n_high, re + v * PAIR, row_step, dump)
+                    d = vector_at(before, 0, stop, re + v * PAIR, row_step, dump)
+                    split(scratch, a, scratch, b + LANES, scratch, c, d, 0)
+                    c = vector_at(after, 0, n_high, im + v * PAIR, row_step, dump)
+                    d = vector_at(before, 0, stop, im + v * PAIR, row_step, dump)
+                    split(scratch, a + LANES, scratch, b, scratch, d, c, 0)
+            center = w_origin + wide.center
+            for i in range(0, n_high, 2):
+                at = i // 2 * row_step
+                turn(scratch, row_cos, n_w, n_columns, re + at, cos_sum)
+                turn(scratch, row_sin, n_w, n_columns, im + at, sin_sum)
+                for r in range(min(2, n_high - i)):
+                    at = (h_first + i + r) * wide.size * LANES
+                    for j in range(w_reach):
+                        a = cos_sum + j * PAIR + r * LANES
+                        b = sin_sum + j * PAIR + r * LANES
+                        stop = w_stop if j > 0 else w_first
+                        c = vector_at(center + j, w_first, w_stop, at, PAIR, dump)
+                        d = vector_at(center - j, w_first, stop, at, PAIR, dump)
+                        add_split(scratch, a, scratch, b, scratch, c, d, 0)
+        write_map(scratch, bias, y, size, m, block)
 
 
 def _multiply(a, b, c, a_rows, b_rows, n_blocks, a_stride, b_stride, c_stride, n, add, first, last):
     """Write the product of `a` (rows, n) and `b` (n, channels) at frequencies first..last."""
-    width = 2 * LANES
-    ahead = ROWS * width  # the next tile
+    ahead = ROWS * PAIR  # the next tile
     for f in range(first, last):
         for block in range(n_blocks):
             at = f * b_stride + block * b_rows * WIDTH
             for r in range(0, a_rows, ROWS):
                 a_at = f * a_stride + r * WIDTH
-                to = f * c_stride + (block * a_rows + r) * width
+                to = f * c_stride + (block * a_rows + r) * PAIR
                 step = a_rows * WIDTH
-                complex_tile((a, a_at, step), (b, at, WIDTH), (c, to, width), n, add, ahead)
+                tile(a, a_at, step, b, at, WIDTH, c, to, PAIR, n, add, ahead)
 
 
 def _correlate(
     a, b, c, a_blocks, rows, n_blocks, a_stride, b_stride, c_stride, n, add, first, last
 ):
     """Write the product of the transposed conjugate of `a` with `b`, both of `n` rows."""
-    width = 2 * LANES
-    ahead = ROWS * width  # the next tile
+    ahead = ROWS * PAIR  # the next tile
     for f in range(first, last):
         for block in range(n_blocks):
             at = f * b_stride + block * rows * WIDTH
             for r in range(0, a_blocks * LANES, ROWS):
                 a_at = f * a_stride + r // LANES * rows * WIDTH + r % LANES
-                to = f * c_stride + (block * a_blocks * LANES + r) * width
-                complex_tile((a, a_at, WIDTH), (b, at, WIDTH), (c, to, width), n, add, ahead)
+                to = f * c_stride + (block * a_blocks * LANES + r) * PAIR
+                tile(a, a_at, WIDTH, b, at, WIDTH, c, to, PAIR, n, add, ahead)
 
 
 # --- launchers ---
@@ -225,10 +268,9 @@ class Spectra:
 
     @classmethod
     def empty(cls, grid: Grid, n: int, n_channels: int, dtype: np.dtype) -> Spectra:
-        """Return room for spectra, and for the rows that the last tile of a transform spills."""
+        """Return room for spectra."""
         spectra = cls(np.empty(0, dtype), grid, n, n_channels)
-        n_numbers = (grid.n_frequencies + n_rows(dtype)) * spectra.stride
-        return cls(aligned(n_numbers, dtype), grid, n, n_channels)
+        return cls(aligned(grid.n_frequencies * spectra.stride, dtype), grid, n, n_channels)
 
     @property
     def compact(self) -> bool:
@@ -275,35 +317,56 @@ def analyse(x: Tensor, grid: Grid, high: Tiling, wide: Tiling, *, compact: bool 
     array, real = _array(x), numpy_dtype(compute_dtype(x.dtype))
     n_maps, _, _, n_channels = x.shape
     s = Spectra.empty(grid, n_maps * high.n * wide.n, n_channels, COMPACT if compact else real)
-    rows, n_columns = row_table(grid.width, wide.step, wide.halo, n_rows(real), real)
-    columns, n_table = column_table(grid.height, high.step, high.halo, n_lanes(real), real)
-    lay = s.rows, s.stride, n_columns, s.n_blocks, n_table * 2 * n_lanes(real)
-    kernel = _kernel(_analyse, real, x.dtype, compact="out" if compact else "")
-    n_scratch = high.size * wide.size + (high.step + 2 * high.halo) * n_columns
-    args = array, s.data, rows, columns, grid.starts, high, wide, lay
-    _run_maps(kernel, args, n_scratch * n_lanes(real), real, n_maps, _cost(s, n_maps))
+    reach, multiple = (high.reach, wide.reach), n_real_rows(real)
+    row_cos, row_sin, n_v = turns(grid.width, reach[1], grid.width // 2 + 1, multiple, real)
+    cos, sin, n_u = turns(grid.height, reach[0], grid.height // 2 + 1, multiple, real)
+    places, n_scratch = _places(high, wide, max(reach), n_u, n_v, n_lanes(real))
+    lay = s.rows, s.stride, s.n_blocks, n_v, n_u, *reach, grid.height
+    frequencies = grid.starts, grid.mirrored
+    size = high.size * wide.size, n_channels
+    args = array, size, s.data, (row_cos, row_sin, cos, sin), *frequencies, high, wide, lay, places
+    kernel = _kernel(_analyse, real, x.dtype, compact=compact)
+    _run_maps(kernel, args, n_scratch, real, n_maps, _cost(s, n_maps))
     return s
 
 
 def synthesise(s: Spectra, y: Tensor, bias: Tensor | None, high: Tiling, wide: Tiling) -> None:
     """Write `y`, a contiguous (M, H, W, C) tensor, from the spectra of its tiles."""
-    array, real, lanes = _array(y), s.real, n_lanes(s.real)
+    array, real, grid = _array(y), s.real, s.grid
     n_maps = y.shape[0]
-    shift = np.zeros(s.n_blocks * lanes, real)
+    shift = np.zeros(s.n_blocks * n_lanes(real), real)
     if bias is not None:
         shift[: s.n_channels] = bias.detach().to(torch.float64).numpy()
-    rows, n_padded = inverse_row_table(s.grid, wide.step, wide.halo, n_rows(real), real)
-    half, full, n_table = inverse_column_tables(
-        s.grid.height, high.step, high.halo, n_lanes(real), real
-    )
+    reach, multiple = (high.reach, wide.reach), n_real_rows(real)
+    n_columns, n_half = grid.width // 2 + 1, grid.height // 2 + 1
+    row_cos, row_sin, n_w = inverse_turns(grid, reach[1], multiple, real)
+    cos, sin, n_h = turns(grid.height, n_half, reach[0], multiple, real)
+    places, n_scratch = _places(high, wide, n_half, max(n_h, n_w), n_columns, n_lanes(real))
+    lay = s.rows, s.stride, s.n_blocks, n_h, n_w, *reach, grid.height
+    tables = row_cos, row_sin, cos, sin
+    size = high.size * wide.size, s.n_channels
+    args = s.data, array, size, shift, tables, grid.starts, grid.mirrored, high, wide, lay, places
     kernel = _kernel(_synthesise, real, y.dtype)
-    n_columns = s.grid.width // 2 + 1
-    n_across = wide.origin + wide.n * wide.step + 2 * wide.halo + n_rows(real)
-    n_scratch = high.size * n_across + n_table * lanes * n_columns * 2
-    lay = s.rows, s.stride, n_padded, s.n_blocks, n_table * 2 * lanes, n_across
-    frequencies = s.grid.starts, s.grid.mirrored
-    args = s.data, array, shift, (rows, half, full), *frequencies, high, wide, lay
-    _run_maps(kernel, args, n_scratch * lanes, real, n_maps, _cost(s, n_maps))
+    _run_maps(kernel, args, n_scratch, real, n_maps, _cost(s, n_maps))
+
+
+def _places(
+    high: Tiling, wide: Tiling, n_folded: int, n_sums: int, n_columns: int, lanes: int
+) -> tuple[tuple[int, ...], int]:
+    """Return where in the scratch the parts of a transform lie behind the map, and its size."""
+    sizes = {
+        "map": high.size * wide.size,
+        "zero": 1,
+        "even": 2 * n_folded,
+        "odd": 2 * n_folded,
+        "cos_sum": 2 * n_sums,
+        "sin_sum": 2 * n_sums,
+        "re": -(-high.extent // 2) * 2 * n_columns,
+        "im": -(-high.extent // 2) * 2 * n_columns,
+        "result": 4,
+    }
+    *places, size = itertools.accumulate(n * lanes for n in sizes.values())
+    return tuple(places), size
 
 
 def multiply(
@@ -315,7 +378,7 @@ def multiply(
     """
     c = into or Spectra.empty(a.grid, a.n, b.n_channels, a.real)
     kind = "conjugate" if conjugate else "complex"
-    kernel = _kernel(_multiply, a.real, kind=kind, compact="in" if a.compact else "")
+    kernel = _kernel(_multiply, a.real, kind=kind, compact=a.compact)
     sizes = a.rows, b.rows, b.n_blocks, a.stride, b.stride, c.stride, b.n, into is not None
     _run_frequencies(kernel, (a.data, b.data, c.data, *sizes), a, b)
     return c
@@ -325,7 +388,7 @@ def correlate(a: Spectra, b: Spectra, into: Spectra | None = None) -> Spectra:
     """Return the product of the transposed conjugate of `a` with `b`, added to `into`."""
     lanes = n_lanes(a.data.dtype)
     c = into or Spectra.empty(a.grid, a.n_blocks * lanes, b.n_channels, a.real)
-    kernel = _kernel(_correlate, a.real, kind="adjoint", compact="in" if a.compact else "")
+    kernel = _kernel(_correlate, a.real, kind="adjoint", compact=a.compact)
     sizes = a.n_blocks, a.rows, b.n_blocks, a.stride, b.stride, c.stride, a.n, into is not None
     _run_frequencies(kernel, (a.data, b.data, c.data, *sizes), a, b)
     return c
@@ -363,11 +426,13 @@ def _kernel(
     template: Callable,
     real: np.dtype,
     dtype: torch.dtype | None = None,
-    kind: str = "complex",
-    compact: str = "",
+    kind: str = "real",
+    compact: bool = False,
 ) -> Callable:
     """Return a compiled template; each takes those constants that it names."""
-    short = dtype == torch.bfloat16
+    short, lanes = dtype == torch.bfloat16, n_lanes(real)
+    reads_compact = compact and kind != "real"
+    by_row = template is _multiply
     return specialize(
         template,
         real=real.type,
@@ -375,21 +440,24 @@ def _kernel(
         store=store_bfloat16 if short else same,
         read_map=read_map,
         write_map=write_map,
-        tile=make_tile(real, "real"),
-        complex_tile=make_tile(
-            real,
-            kind,
-            by_row=template is _multiply,
-            prefetch="b" if template is _synthesise else "c",
-            compact=compact,
-        ),
-        LANES=n_lanes(real),
-        ROWS=n_rows(real),
-        WIDTH=n_lanes(real) * (1 if compact else 2),
+        vector_at=vector_at,
+        fold=fold,
+        turn=turn,
+        tile=make_tile(real, kind, by_row=by_row, prefetch=kind != "real", compact=reads_compact),
+        split=make_butterfly(real),
+        split_ahead=make_butterfly(real, prefetch=True),
+        add_split=make_butterfly(real, add=True),
+        put=make_put(real, compact=compact),
+        read=make_read(real, compact=short),
+        write=make_write(real, compact=short),
+        LANES=lanes,
+        ROWS=n_real_rows(real) if kind == "real" else n_rows(real),
+        PAIR=2 * lanes,
+        WIDTH=lanes if compact else 2 * lanes,
     )
 
 
 def _array(x: Tensor) -> np.ndarray:
-    """View a tensor as an array; bfloat16 shows its bits."""
-    x = x.detach()
+    """View a contiguous tensor as a flat array; bfloat16 shows its bits."""
+    x = x.detach().view(-1)
     return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()

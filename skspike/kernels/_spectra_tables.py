@@ -12,7 +12,9 @@ import numpy as np
 class Tiling(NamedTuple):
     """How an axis of `size` positions is cut: tile i has `step`, from ``origin + i * step`` on.
 
-    `halo` more belong to it on either side, as far as the axis reaches.
+    `halo` more belong to it on either side, as far as the axis reaches. Its transform counts from
+    its position `center`, so that most positions have a mirror image; the spectra of two tilings
+    can be multiplied if one has the center of the result, and the other one 0.
     """
 
     size: int
@@ -20,6 +22,19 @@ class Tiling(NamedTuple):
     step: int
     n: int
     halo: int
+    center: int
+
+    @property
+    def extent(self) -> int:
+        """Number of positions of a tile with its surroundings."""
+        return min(self.size, self.step + 2 * self.halo)
+
+    @property
+    def reach(self) -> int:
+        """Number of distances from the center, 0 among them, that occur in a tile."""
+        before = self.halo if self.n > 1 else min(self.halo, self.origin)
+        after = min(self.step + self.halo, self.size - self.origin) - 1
+        return 1 + max(before + self.center, after - self.center)
 
 
 class Grid(NamedTuple):
@@ -55,74 +70,39 @@ def round_up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def _turns(a: np.ndarray, b: np.ndarray, length: int) -> np.ndarray:
-    """Return exp(2 pi i a b / length), for all pairs."""
-    angle = 2 * math.pi * (np.outer(a, b) % length) / length
-    return np.cos(angle) + 1j * np.sin(angle)
-
-
-def _positions(step: int, halo: int) -> np.ndarray:
-    """Return the positions of a tile with its surroundings."""
-    return np.arange(-halo, step + halo)
-
-
 @functools.lru_cache(maxsize=256)
-def row_table(
-    length: int, step: int, halo: int, multiple: int, real: np.dtype
-) -> tuple[np.ndarray, int]:
-    """Return the matrix (position, column and part) of a real transform, and its row length."""
-    turns = _turns(_positions(step, halo), np.arange(length // 2 + 1), length)
-    parts = np.stack([turns.real, -turns.imag], -1).reshape(len(turns), -1)
-    return _pad(parts, multiple, real)
-
-
-@functools.lru_cache(maxsize=256)
-def column_table(
-    length: int, step: int, halo: int, lanes: int, real: np.dtype
-) -> tuple[np.ndarray, int]:
-    """Return the matrix (position, u) of a complex transform, as a spectrum lays out its rows."""
-    turns = _turns(_positions(step, halo), np.arange(length), length).conj()
-    return _in_blocks(turns, lanes, real)
-
-
-@functools.lru_cache(maxsize=256)
-def inverse_column_tables(
-    length: int, step: int, halo: int, lanes: int, real: np.dtype
+def turns(
+    length: int, n_from: int, n_to: int, multiple: int, real: np.dtype
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the matrices (u, position) for columns of which half is kept, and for the others."""
-    turns = _turns(np.arange(length), _positions(step, halo), length)
-    # A mirrored column is the real part of a sum over the kept half, where most count twice.
-    half = turns[: length // 2 + 1] * _weights(length)[:, None]
-    return _in_blocks(half, lanes, real)[0], *_in_blocks(turns, lanes, real)
+    """Return cos and sin of 2 pi a b / length for all a < n_from and b < n_to, flattened.
+
+    Rows are filled up with zeros to a multiple; their length comes third.
+    """
+    return _flat(_angles(length, n_from, n_to), np.ones(n_from), multiple, real)
 
 
 @functools.lru_cache(maxsize=256)
-def inverse_row_table(
-    grid: Grid, step: int, halo: int, multiple: int, real: np.dtype
-) -> tuple[np.ndarray, int]:
-    """Return the matrix (column and part, position) of a transform to real numbers."""
-    weights = _weights(grid.width)
-    turns = _turns(np.arange(len(weights)), _positions(step, halo), grid.width)
-    turns *= weights[:, None] / (grid.height * grid.width)
-    turns[weights == 1] = turns[weights == 1].real  # only that part of mirrored columns is right
-    parts = np.stack([turns.real, -turns.imag], 1).reshape(2 * len(turns), -1)
-    return _pad(parts, multiple, real)
+def inverse_turns(
+    grid: Grid, n_to: int, multiple: int, real: np.dtype
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the same from the columns of a grid, as the last step to real numbers takes them."""
+    # A column that is not its own mirror image stands for two.
+    weights = np.where(grid.mirrored, 1, 2) / (grid.height * grid.width)
+    return _flat(_angles(grid.width, len(weights), n_to), weights, multiple, real)
 
 
-def _weights(length: int) -> np.ndarray:
-    """Return how many frequencies each of the kept half stands for."""
-    return np.array([1 if 2 * u % length == 0 else 2 for u in range(length // 2 + 1)])
+def _angles(length: int, n_from: int, n_to: int) -> np.ndarray:
+    """Return 2 pi a b / length, exact for large products too."""
+    return 2 * math.pi * (np.outer(np.arange(n_from), np.arange(n_to)) % length) / length
 
 
-def _pad(matrix: np.ndarray, multiple: int, real: np.dtype) -> tuple[np.ndarray, int]:
-    """Flatten a matrix whose rows are filled up with zeros; return their length too."""
-    width = round_up(matrix.shape[1], multiple)
-    return np.pad(matrix, ((0, 0), (0, width - matrix.shape[1]))).astype(real).ravel(), width
-
-
-def _in_blocks(matrix: np.ndarray, lanes: int, real: np.dtype) -> tuple[np.ndarray, int]:
-    """Flatten a complex matrix to (row, block, part, lane); return the number of blocks too."""
-    n_blocks = -(-matrix.shape[1] // lanes)
-    padded = np.pad(matrix, ((0, 0), (0, n_blocks * lanes - matrix.shape[1])))
-    blocks = padded.reshape(len(matrix), n_blocks, 1, lanes)
-    return np.concatenate([blocks.real, blocks.imag], 2).astype(real).ravel(), n_blocks
+def _flat(
+    angles: np.ndarray, weights: np.ndarray, multiple: int, real: np.dtype
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return weighted cosines and sines, each flattened with rows filled up, and their length."""
+    width = round_up(angles.shape[1], multiple)
+    cos, sin = (
+        np.pad(weights[:, None] * part, ((0, 0), (0, width - angles.shape[1]))).astype(real).ravel()
+        for part in (np.cos(angles), np.sin(angles))
+    )
+    return cos, sin, width

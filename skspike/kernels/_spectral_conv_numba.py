@@ -88,7 +88,7 @@ def _kernel_gradient(spectra: Spectra, w: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _kernel_tilings(k: int) -> tuple[Tiling, Tiling]:
     """Return how a kernel is read: as one tile, with its middle at the origin."""
-    tiling = Tiling(k, k // 2, k - k // 2, 1, k // 2)
+    tiling = Tiling(k, k // 2, k - k // 2, 1, k // 2, center=0)
     return tiling, tiling
 
 
@@ -136,8 +136,7 @@ class Cut(NamedTuple):
     @property
     def n_turns(self) -> int:
         """Multiplications of a transform of a map, for each channel."""
-        height, width = (min(a.size, a.step + 2 * a.halo) for a in (self.high, self.wide))
-        return _turns(self.grid, height, width) * self.high.n * self.wide.n
+        return _turns(self.grid, self.high, self.wide) * self.high.n * self.wide.n
 
     def chunks(self, n_maps: int, *, by_map: int, by_weight: int) -> Iterator[slice]:
         """Split maps so that so many spectra of a chunk, and of the weights, are in budget."""
@@ -165,7 +164,7 @@ def cut_maps(
         grid = Grid(_length(high), _length(wide))
         n_bytes = 2 * itemsize * grid.n_frequencies
         map_bytes = n_bytes * high.n * wide.n * widest
-        kernel_turns = sum(c * _turns(grid, k, k) for c, k in outs)
+        kernel_turns = sum(c * _turns(grid, *_kernel_tilings(k)) for c, k in outs)
         weight_bytes = n_bytes * c_in * c_out
         cuts.append(Cut(grid, high, wide, kernel_turns, weight_bytes, map_bytes, compact))
 
@@ -176,16 +175,17 @@ def cut_maps(
     return min(fitting, key=cost) if fitting else min(cuts, key=lambda cut: cut.weight_bytes)
 
 
-def _turns(grid: Grid, height: int, width: int) -> int:
+def _turns(grid: Grid, high: Tiling, wide: Tiling) -> int:
     """Return the multiplications of the transform of one tile."""
-    n_columns = grid.width // 2 + 1
-    return 2 * n_columns * height * width + 4 * n_columns * grid.height * height
+    n_columns, n_half = grid.width // 2 + 1, grid.height // 2 + 1
+    return 2 * n_columns * (high.extent * wide.reach + 2 * n_half * high.reach)
 
 
 def _tilings(size: int, reach: int) -> Iterator[Tiling]:
     """Yield ways to cut an axis, into tiles from the whole down to 8 positions."""
     steps = {-(-size // n) for n in range(1, -(-size // 8) + 1)}
-    return (Tiling(size, 0, step, -(-size // step), reach) for step in sorted(steps))
+    for step in sorted(steps):
+        yield Tiling(size, 0, step, -(-size // step), reach, center=(step - 1) // 2)
 
 
 def _length(tiling: Tiling) -> int:

@@ -18,7 +18,7 @@ by_grid = pytest.mark.parametrize("grid", GRIDS, ids=str)
 
 
 def whole(size):
-    return Tiling(size, 0, size, 1, 0)
+    return Tiling(size, 0, size, 1, 0, size // 3)
 
 
 def draw(*shape, dtype=torch.float64):
@@ -40,9 +40,13 @@ def numbers(spectra: Spectra) -> np.ndarray:
     return z.reshape(spectra.n, -1, n)[:, : spectra.n_channels]
 
 
-def expected_spectra(x: torch.Tensor, grid: Grid) -> np.ndarray:
-    """Return (row, channel, frequency) by numpy: the columns one after the other, some halved."""
-    z = np.fft.rfft2(x.double().numpy(), axes=(1, 2))  # (M, u, v, C)
+def expected_spectra(x: torch.Tensor, grid: Grid, center=(0, 0)) -> np.ndarray:
+    """Return (row, channel, frequency) by numpy: the columns one after the other, some halved.
+
+    Position 0 of `x` comes first; frequencies turn the other way than numpy's.
+    """
+    x = np.roll(x.double().numpy(), (-center[0], -center[1]), (1, 2))
+    z = np.fft.rfft2(x, axes=(1, 2)).conj()  # (M, u, v, C)
     columns = [
         z[:, : grid.height // 2 + 1 if 2 * v % grid.width == 0 else grid.height, v]
         for v in range(grid.width // 2 + 1)
@@ -55,9 +59,11 @@ def expected_spectra(x: torch.Tensor, grid: Grid) -> np.ndarray:
 @pytest.mark.parametrize("n_channels", [1, 16, 19])
 def test_analyse(grid, dtype, n_channels):
     x = draw(3, *grid, n_channels, dtype=dtype)
-    found = numbers(analyse(x, grid, whole(grid.height), whole(grid.width)))
+    high, wide = whole(grid.height), whole(grid.width)
+    found = numbers(analyse(x, grid, high, wide))
+    expected = expected_spectra(x, grid, (high.center, wide.center))
     scale = TOLERANCE[dtype] * 10
-    np.testing.assert_allclose(found, expected_spectra(x, grid), rtol=scale, atol=scale)
+    np.testing.assert_allclose(found, expected, rtol=scale, atol=scale)
 
 
 @by_dtype
@@ -73,7 +79,7 @@ def test_synthesise_is_the_inverse(grid, dtype, n_channels):
 
 def test_tiles_are_read_with_their_surroundings():
     x = draw(2, 11, 10, 3)
-    high, wide = Tiling(11, 0, 4, 3, 1), Tiling(10, 0, 5, 2, 2)
+    high, wide = Tiling(11, 0, 4, 3, 1, 1), Tiling(10, 0, 5, 2, 2, 3)
     grid = Grid(6, 9)
     found = numbers(analyse(x, grid, high, wide))
     padded = torch.nn.functional.pad(x, (0, 0, 2, 2, 1, 2))  # the last tile is cut off
@@ -83,13 +89,12 @@ def test_tiles_are_read_with_their_surroundings():
                 tile = padded[m, 4 * i : 4 * i + 6, 5 * j : 5 * j + 9]
                 tile = tile.roll((-1, -2), (0, 1))[None]  # position 0 of a tile comes first
                 row = (m * 3 + i) * 2 + j
-                np.testing.assert_allclose(
-                    found[row], expected_spectra(tile, grid)[0], rtol=1e-12, atol=1e-12
-                )
+                expected = expected_spectra(tile, grid, (1, 3))[0]
+                np.testing.assert_allclose(found[row], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_overlapping_tiles_add_up():
-    high, wide = Tiling(11, 0, 4, 3, 1), Tiling(10, 0, 5, 2, 2)
+    high, wide = Tiling(11, 0, 4, 3, 1, 1), Tiling(10, 0, 5, 2, 2, 3)
     grid = Grid(6, 9)
     x = torch.ones(1, 11, 10, 2, dtype=torch.float64)
     y = torch.empty_like(x)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skspike.kernels._spectra_tables import (
-    Grid,
-    column_table,
-    inverse_column_tables,
-    inverse_row_table,
-    row_table,
-)
+from skspike.kernels._spectra_tables import Grid, Tiling, inverse_turns, turns
 
 REAL = np.dtype(np.float64)
 SIZES = [(1, 1), (2, 3), (3, 2), (7, 5), (8, 8), (20, 9), (17, 34)]
@@ -34,51 +28,38 @@ def test_columns_follow_each_other(height, width):
     assert (sizes[~grid.mirrored] == height).all()
 
 
-def turns(sign, a, b, length):
-    return np.exp(sign * 2j * np.pi * np.outer(a, b) / length)
-
-
-def test_row_table():
-    flat, width = row_table(9, 5, 2, 8, REAL)
-    assert width == 16
-    table = flat.reshape(9, width)
-    expected = turns(-1, np.arange(-2, 7), np.arange(5), 9)
-    np.testing.assert_allclose(table[:, 0:10:2] + 1j * table[:, 1:10:2], expected, atol=1e-14)
-    assert not table[:, 10:].any()
-
-
-def blocks(flat, n_rows, n_blocks, lanes):
-    parts = flat.reshape(n_rows, n_blocks, 2, lanes)
-    return (parts[:, :, 0] + 1j * parts[:, :, 1]).reshape(n_rows, -1)
-
-
-def test_column_table():
-    flat, n_blocks = column_table(7, 5, 1, 4, REAL)
-    table = blocks(flat, 7, n_blocks, 4)
-    expected = turns(-1, np.arange(-1, 6), np.arange(7), 7)
-    np.testing.assert_allclose(table[:, :7], expected, atol=1e-14)
-    assert not table[:, 7:].any()
+@pytest.mark.parametrize("tiling", [(9, 0, 9, 1, 2), (7, 3, 4, 1, 3), (20, 0, 6, 4, 2)], ids=str)
+@pytest.mark.parametrize("center", [0, 2, 5])
+def test_reach_is_the_farthest_position(tiling, center):
+    tiling = Tiling(*tiling, center)
+    distances = []
+    for i in range(tiling.n):
+        origin = tiling.origin + i * tiling.step
+        first = max(0, origin - tiling.halo)
+        stop = min(tiling.size, origin + tiling.step + tiling.halo)
+        distances += [abs(h - origin - center) for h in range(first, stop)]
+        assert stop - first <= tiling.extent
+    assert tiling.reach == 1 + max(distances)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
-def test_inverse_column_tables(length):
-    half, full, n_blocks = inverse_column_tables(length, length, 0, 4, REAL)
-    x = np.random.default_rng(0).standard_normal(length)
-    spectrum = np.fft.fft(x)
-    table = blocks(full, length, n_blocks, 4)[:, :length]
-    np.testing.assert_allclose(spectrum @ table / length, x, atol=1e-14)
-    kept = length // 2 + 1
-    table = blocks(half, kept, n_blocks, 4)[:, :length]
-    np.testing.assert_allclose((spectrum[:kept] @ table).real / length, x, atol=1e-14)
+def test_turns(length):
+    cos, sin, width = turns(length, 3, 5, 4, REAL)
+    assert width == 8
+    table = cos.reshape(3, width) + 1j * sin.reshape(3, width)
+    expected = np.exp(2j * np.pi * np.outer(np.arange(3), np.arange(5)) / length)
+    np.testing.assert_allclose(table[:, :5], expected, atol=1e-14)
+    assert not table[:, 5:].any()
 
 
 @pytest.mark.parametrize("width", [1, 2, 7, 8])
-def test_inverse_row_table(width):
-    flat, padded = inverse_row_table(Grid(3, width), width, 0, 4, REAL)
+def test_inverse_turns(width):
+    grid = Grid(3, width)
+    cos, sin, padded = inverse_turns(grid, width, 4, REAL)
     x = np.random.default_rng(0).standard_normal(width)
     spectrum = np.fft.rfft(x)
-    spectrum[0] += 5j  # of a mirrored column only the real part counts
-    parts = np.stack([spectrum.real, spectrum.imag], 1).ravel()
-    y = parts @ flat.reshape(-1, padded)
-    np.testing.assert_allclose(3 * y[:width], x, atol=1e-14)
+    spectrum[grid.mirrored] += 5j  # of such a column only the real part counts
+    cos, sin = (part.reshape(-1, padded) for part in (cos, sin))
+    y = spectrum.real @ cos - spectrum.imag @ sin
+    np.testing.assert_allclose(3 * y[:width], x, atol=1e-13)
     assert not y[width:].any()

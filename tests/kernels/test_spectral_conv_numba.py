@@ -115,7 +115,7 @@ def test_many_channels_are_cut_smaller():
 def test_any_tiles_give_the_same(step, monkeypatch):
     def tilings(size, reach):
         step_here = min(step, size)
-        return [Tiling(size, 0, step_here, -(-size // step_here), reach)]
+        return [Tiling(size, 0, step_here, -(-size // step_here), reach, step_here // 3)]
 
     monkeypatch.setattr(_spectral_conv_numba, "_tilings", tilings)
     cut_maps.cache_clear()
