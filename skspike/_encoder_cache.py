@@ -11,6 +11,7 @@ import sys
 import uuid
 from hashlib import blake2b
 from pathlib import Path
+from pickle import PicklingError
 
 import joblib
 import numpy as np
@@ -135,7 +136,13 @@ def encoder_key(encoder) -> str:
     n_jobs = [name for name in params if name.split("__")[-1] == "n_jobs"]
     plain = copy.deepcopy(encoder).set_params(**dict.fromkeys(n_jobs)) if n_jobs else encoder
     code = sorted({line for part in (encoder, *params.values()) for line in _code_of(part)})
-    return joblib.hash((code, plain))
+    try:
+        return joblib.hash((code, plain))
+    except PicklingError as error:
+        raise TypeError(
+            f"An encoder whose recordings are kept in a cache must pickle. Got {encoder!r} "
+            f"instead: {error.args[0]}"
+        ) from error
 
 
 def _code_of(part) -> list[str]:

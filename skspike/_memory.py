@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_MACHINE = Path("/proc/meminfo")
 _GROUPS = Path("/sys/fs/cgroup")  # where a container's own limit is found
 _UNKNOWN = 2**32
 
@@ -18,7 +19,7 @@ def free_memory() -> int:
 def _available() -> int:
     """Return the memory of the machine that is free or can be freed at once."""
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        lines = _MACHINE.read_text(encoding="ascii").splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):

@@ -210,7 +210,7 @@ class RowStore:
         if self._own is None:
             path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}.index"
             header = {"format": _FORMAT, "dtype": rows.dtype.str, "shape": rows.shape[1:]}
-            line = json.dumps(header).encode() + b"\n"
+            line = _signed(json.dumps(header).encode())
             path.write_bytes(line)
             self._own = _Segment(path, rows.dtype, rows.shape[1:], len(line))
             self._segments[path.stem] = self._own
@@ -242,11 +242,16 @@ def _packed_checksum(packed: bytes) -> int:
     return _CHECKED.unpack(packed[-_CHECKED.size :])[0]
 
 
+def _signed(text: bytes) -> bytes:
+    """Return a line of text with its checksum."""
+    return text + b" %08x\n" % zlib.crc32(text)
+
+
 def _read_header(path: Path, line: bytes) -> _Segment | None:
     """Return the segment that an index begins, None if it is not (yet) one of ours."""
     try:
-        header = json.loads(line)
-        if header["format"] != _FORMAT or not line.endswith(b"\n"):
+        header = json.loads(line[: line.rindex(b" ")])
+        if header["format"] != _FORMAT or line != _signed(line[: line.rindex(b" ")]):
             return None
         return _Segment(path, np.dtype(header["dtype"]), tuple(header["shape"]), len(line))
     except (ValueError, TypeError, KeyError):

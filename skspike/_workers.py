@@ -2,67 +2,137 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pickle
+import queue
 import signal
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib import wrap_non_picklable_objects
 
 from .exceptions import ProcessLostError
 
 # tasks given to each worker ahead of the one whose result is awaited
 _AHEAD = 2
 # each worker computes in one thread: there are as many workers as were asked for
-_ENV = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+_THREADS = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+_START = "import sys; sys.path[:] = {path}; from skspike._workers import serve; serve()"
 
 
 class WorkerPool:
-    """Processes that start with the first task and end with :meth:`close`.
+    """Processes that start with the first task and end with :meth:`close`, or with this process.
 
-    They are started by loky, joblib's own starter: it needs no guard around the main module, and
-    it notices when a process dies.
+    Each is served by a thread that hands it one task at a time through a pipe. They import no main
+    module, so scripts need no guard around theirs, and a process that dies is noticed at once.
     """
 
     def __init__(self, owner: str, n_workers: int) -> None:
         self.owner, self.n_workers = owner, n_workers
-        self._executor: ProcessPoolExecutor | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._workers: list[subprocess.Popen] = []
+        self._idle: queue.SimpleQueue = queue.SimpleQueue()
 
     def map(self, function: Callable, tasks: Iterable[tuple]) -> Iterator:
         """Yield ``function(*task)`` of each task, in order, working a few tasks ahead."""
-        pending: deque = deque()
+        pending: deque[Future] = deque()
         try:
             for task in tasks:
-                pending.append(self._started().submit(function, *task))
+                self._start()
+                pending.append(self._threads.submit(self._ask, function, task))
                 if len(pending) > _AHEAD * self.n_workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except BrokenProcessPool as error:
-            self.close()
-            raise ProcessLostError(
-                f"A worker process of {self.owner} ended before its work was done, perhaps killed "
-                "for want of memory. Choose a smaller n_jobs, or n_jobs=1 to see what happens."
-            ) from error
         finally:
             for future in pending:
                 future.cancel()
 
     def close(self) -> None:
         """End the processes, whatever they are doing."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True, kill_workers=True)
+        threads, self._threads = self._threads, None
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.kill()
+        if threads is not None:
+            threads.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.wait()
+            with contextlib.suppress(OSError):  # what was not sent cannot be any more
+                worker.stdin.close()
+            worker.stdout.close()
+        self._idle = queue.SimpleQueue()
 
-    def _started(self) -> ProcessPoolExecutor:
-        """Return the executor, made at first use."""
-        if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                self.n_workers, initializer=_ignore_interrupts, env=_ENV
-            )
-        return self._executor
+    def _start(self) -> None:
+        """Start processes and threads, unless they run."""
+        if self._threads is not None:
+            return
+        self._threads = ThreadPoolExecutor(self.n_workers, "skspike-worker")
+        command = [sys.executable, "-c", _START.format(path=sys.path)]
+        options = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "env": os.environ | _THREADS,
+        }
+        for _ in range(self.n_workers):
+            self._workers.append(subprocess.Popen(command, **options))
+            self._idle.put(self._workers[-1])
+
+    def _ask(self, function: Callable, task: tuple):
+        """Have an idle process compute a task; return the result, or raise what it raised."""
+        worker, idle = self._idle.get(), self._idle
+        request = _pickled((function, task))
+        try:
+            worker.stdin.write(request)
+            worker.stdin.flush()
+            result, error = pickle.load(worker.stdout)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as lost:
+            raise ProcessLostError(
+                f"A worker process of {self.owner} ended before its work was done, perhaps killed "
+                "for want of memory. Choose a smaller n_jobs, or n_jobs=1 to see what happens."
+            ) from lost
+        finally:
+            idle.put(worker)
+        if error is not None:
+            raise error
+        return result
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which reaches every process of a terminal, to the one that started us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve() -> None:
+    """Compute the tasks that arrive, until the process that sends them has none, or has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is left to the process that sends
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a task prints is no answer
+    while True:
+        try:
+            function, task = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        except Exception as error:
+            answer = None, error
+        else:
+            answer = _answer(function, task)
+        try:
+            content = _pickled(answer)
+        except Exception as error:
+            sentence = f"What a worker computed cannot be pickled: {error}"
+            content = _pickled((None, TypeError(sentence)))
+        answers.write(content)
+        answers.flush()
+
+
+def _answer(function: Callable, task: tuple) -> tuple:
+    """Return what a function returns, or what it raises."""
+    try:
+        return function(*task), None
+    except Exception as error:
+        return None, error
+
+
+def _pickled(pair: tuple) -> bytes:
+    """Pickle a pair of objects, of which the main module may have defined some."""
+    return pickle.dumps(wrap_non_picklable_objects(pair, keep_wrapper=False))
