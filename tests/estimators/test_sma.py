@@ -5,22 +5,32 @@ import re
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import make_classification
+from sklearn.datasets import make_blobs, make_classification
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from skspike import SMAClassifier
 from skspike.models import create_model
 from tests.estimators.common import quick, samples
 
+# Fewer epochs than by default: the battery trains again and again.
+QUICK = SMAClassifier(width=8, max_epochs=5, lr=0.02)
 
-@parametrize_with_checks([SMAClassifier()])
+
+@parametrize_with_checks([QUICK])
 def test_scikit_learns_battery(estimator, check):
     check(estimator)
 
 
 def test_the_battery_is_not_empty():
-    assert sum(1 for _ in estimator_checks_generator(SMAClassifier())) >= 54
+    assert sum(1 for _ in estimator_checks_generator(QUICK)) >= 54
+
+
+def test_the_defaults_learn_what_the_battery_asks_for():
+    X, y = make_blobs(n_samples=300, random_state=0)
+    X = StandardScaler().fit_transform(X)
+    assert SMAClassifier(random_state=0).fit(X, y).score(X, y) > 0.83
 
 
 @pytest.mark.parametrize(
