@@ -208,7 +208,7 @@ def check_events_off_the_sensor_are_told(estimator):
     X, y = make_collection()
     model = fit(estimator, X, y)
     recordings = make_recordings()[0]
-    recordings[2]["x"][7] = 30_000
+    recordings[2]["x"][7], recordings[2]["p"][7] = 30_000, True
     for method in METHODS:
         if hasattr(model, method):
             what = f"{method} of an event at x=30000 on a sensor of size {SENSOR_SIZE}"
