@@ -11,6 +11,7 @@ from ._format import Block
 from ._log import DecodeLog
 
 _MAX_SIDE = 2**15  # x and y are int16
+_EXACT = 2**53  # beyond it a float is no longer the whole number that somebody wrote
 _WHAT = {
     "x": "a column of the sensor",
     "y": "a row of the sensor",
@@ -56,5 +57,7 @@ def _valid(name: str, column: np.ndarray) -> np.ndarray:
     # A column is compared in its own type: an int64 bound would make uint64 a float.
     if column.dtype.kind == "u":
         return column <= np.array(min(high, np.iinfo(column.dtype).max), column.dtype)
-    valid = (column >= low) & (column <= high)
-    return valid & (column == np.trunc(column)) if column.dtype.kind == "f" else valid
+    if column.dtype.kind == "f":
+        low, high = max(low, -_EXACT), min(high, _EXACT)
+        return (column >= low) & (column <= high) & (column == np.trunc(column))
+    return (column >= low) & (column <= high)

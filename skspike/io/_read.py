@@ -168,13 +168,15 @@ def _read_into(
     """Append the recordings of a file to a buffer; return what there is to say about the file."""
     log = DecodeLog(path, salvage)
     found = BY_NAME[format] if format else detect(path)
-    recording = 0
+    # A collection may have no recording at all; any other file is one, even if nothing is left.
+    recording = -1 if found.may_be_empty else 0
     for block in checked_blocks(path, found, log, sensor_size, _BLOCK):
-        for _ in range(block.recording - recording):
+        for _ in range(block.recording - max(recording, 0)):
             buffer.end_recording()
         recording = block.recording
         buffer.append(block.events)
-    buffer.end_recording()
+    if recording >= 0:
+        buffer.end_recording()
     return log
 
 

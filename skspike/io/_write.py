@@ -15,6 +15,7 @@ from .._events import EventCollection, as_event_collection
 
 _PIECE = 2**18  # events in memory at a time: X may be mapped from a disk
 _TEXT = (".csv", ".txt")
+_EXACT = 2**53
 
 
 def write_events(X, path, *, overwrite: bool = False) -> None:
@@ -37,7 +38,7 @@ def write_events(X, path, *, overwrite: bool = False) -> None:
     FileExistsError
         If the path exists and `overwrite` is False.
     ValueError
-        If the path has another suffix.
+        If the path has another suffix, or if a time is too large for text (2**53 µs, 285 years).
 
     See Also
     --------
@@ -113,11 +114,24 @@ def _write_text(path: Path, X: EventCollection) -> None:
     """Write a line for each event, below one that knows what events cannot tell."""
     width, height = X.sensor_size
     single = len(X) == 1
+    for _, events in _pieces(X):
+        _check_exact(events["t"])
     with open(path, "w", encoding="ascii", newline="\n") as file:
-        file.write(f"# skspike events, width={width}, height={height}, recordings={len(X)}\n")
+        facts = f"width={width}, height={height}, recordings={len(X)}, events={X.n_events}"
+        file.write(f"# skspike events, {facts}\n")
         file.write("x,y,t,p\n" if single else "recording,x,y,t,p\n")
         for i, events in _pieces(X):
             start = "" if single else f"{i},"
             columns = (events[name].astype(np.int64).tolist() for name in FIELDS)
             rows = zip(*columns, strict=True)
             file.writelines(f"{start}{x},{y},{t},{p}\n" for x, y, t, p in rows)
+
+
+def _check_exact(t: np.ndarray) -> None:
+    """Raise if readers that take numbers for floats would change a time."""
+    wrong = (t < -_EXACT) | (t > _EXACT)
+    if wrong.any():
+        raise ValueError(
+            "Times that write_events writes as text must lie in the range [-2**53, 2**53] µs. "
+            f"Got {t[np.argmax(wrong)]} instead: write an .npz file or a folder."
+        )

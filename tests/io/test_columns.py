@@ -41,6 +41,7 @@ def test_polarity_may_be_signed_or_a_bool(polarity, dtype):
         ("t", 1.5, "f8", r"1.5 is not a time in whole microseconds"),
         ("y", np.nan, "f8", r"nan is not a row of the sensor"),
         ("t", np.inf, "f4", r"inf is not a time"),
+        ("t", 2.0**54, "f8", r"is not a time in whole microseconds"),
         ("p", 2, "i8", r"2 is not a polarity"),
         ("p", 255, "u1", r"255 is not a polarity"),
         ("p", np.nan, "f8", r"nan is not a polarity"),
