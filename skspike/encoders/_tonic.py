@@ -77,9 +77,11 @@ class TonicTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     what you distribute together with it; skspike neither contains nor needs it. Install it with
     ``pip install "skspike[tonic]"``.
 
-    A transform sees a copy of each recording with fields of int64, as from tonic's data sets. Times
-    that it returns as fractions are rounded to microseconds. Recordings without events do not go
-    through the transform, since many fail on them: they stay empty, or give zeros.
+    A transform sees a copy of each recording in order of time (equal times keep their order), with
+    fields of int64, as from tonic's data sets: where events are out of order, tonic loses some or
+    mixes them up. Times that it returns as fractions are rounded to microseconds. Recordings
+    without events do not go through the transform, since many fail on them: they stay empty, or
+    give zeros.
 
     tonic draws from numpy's global generator. It is seeded for each recording and put back
     afterwards, so that other threads that draw from it meanwhile see it change. Equal recordings
@@ -139,6 +141,7 @@ class TonicTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         example = None if first is None else self._apply(X[first], first)
         self.returns_events_ = example is None or example.dtype.names is not None
         self.output_shape_ = None if self.returns_events_ else example.shape
+        self._dtype = None if self.returns_events_ else example.dtype
         return self
 
     def transform(self, X):
@@ -166,7 +169,7 @@ class TonicTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def _stack(self, results: list) -> np.ndarray:
         """Return the arrays of all recordings as one, with zeros where there were no events."""
         arrays = [result for result in results if result is not None]
-        dtype = np.result_type(*arrays) if arrays else float
+        dtype = np.result_type(self._dtype, *arrays)
         stacked = np.zeros((len(results), *self.output_shape_), dtype)
         for i, result in enumerate(results):
             if result is None:
@@ -198,7 +201,8 @@ class TonicTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def _apply(self, events: np.ndarray, i: int) -> np.ndarray:
         """Return what the transform makes of recording `i`, or raise in its name."""
-        events = events.astype(_TONIC_DTYPE)
+        # In order of time, which tonic takes for granted.
+        events = events[np.argsort(events["t"], kind="stable")].astype(_TONIC_DTYPE)
         seed = None if self._seed is None else self._seed ^ zlib.crc32(events)
         try:
             with _seeded(seed):

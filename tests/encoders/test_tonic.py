@@ -87,6 +87,7 @@ def test_arrays_are_stacked(X):
     expected = FrameEncoder(n_bins=3).fit(X).get_feature_names_out()
     assert step.get_feature_names_out().tolist() == expected.tolist()
     assert step.fit(X).transform(X[:0]).shape == (0, *step.output_shape_)
+    assert step.transform(X[:0]).dtype == np.int16
 
 
 def test_classes_are_found_by_name_and_told_the_sensor_size(X, tonic):
@@ -184,6 +185,13 @@ def test_the_sensor_of_the_output_can_be_given(X):
     with pytest.raises(EventFormatError, match=r"the range \[0, 8\] of the sensor"):
         TonicTransformer(enlarge).fit_transform(X)
     assert TonicTransformer(enlarge, sensor_size=(18, 8)).fit_transform(X).sensor_size == (18, 8)
+
+
+def test_recordings_out_of_order_are_put_in_order(X):
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(np.unique(events["t"])) for events in X]
+    ordered = TonicTransformer(halve).fit_transform([recording(np.sort(t)) for t in shuffled])
+    assert TonicTransformer(halve).fit_transform([recording(t) for t in shuffled]) == ordered
 
 
 def fail_on_few(events):
