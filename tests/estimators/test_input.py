@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,9 @@ import pytest
 import torch
 
 from skspike import EventCollection, FrameEncoder
+from skspike.estimators._batches import Rows
+from skspike.estimators._input import check_X
+from skspike.estimators._rows import content_order
 from tests.estimators.common import (
     SHAPES,
     assert_same_weights,
@@ -176,3 +180,28 @@ def test_vgg_on_vectors():
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         quick(backbone="sma_vgg8").fit(*samples("series"))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
+def test_large_arrays_are_never_copied(dtype):
+    X = np.ones((64, 5, 2, 60, 60), dtype)
+    tracemalloc.start()
+    checked = check_X(quick(), X, reset=True)
+    order = content_order(checked, np.arange(64), np.zeros(64))
+    Rows(checked, torch.device("cpu")).take(slice(0, 64))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(order) == 64
+    assert peak < X.nbytes / 8
+
+
+def test_encoded_recordings_are_in_memory_once():
+    events, _ = recordings(n=64)
+    X = EventCollection(events, sensor_size=(60, 60))
+    model = quick(encoder=FrameEncoder(5))
+    check_X(model, X, reset=True)  # compiles
+    tracemalloc.start()
+    checked = check_X(model, X, reset=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert checked.nbytes <= peak < 1.2 * checked.nbytes
