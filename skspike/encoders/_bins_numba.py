@@ -44,6 +44,15 @@ def find_edges(X: EventCollection, bins: Bins, lost: np.ndarray, n_threads: int)
     return Edges(edges, limits)
 
 
+def pixel_numbers(sensor_size: tuple[int, int], downsample: int = 1) -> tuple:
+    """Return what a row and a column of the sensor add to the number of a pixel of an image.
+
+    They are unsigned, because compiled code asks of every signed index whether it is negative.
+    """
+    row, column = (np.arange(side, dtype=np.uint64) // downsample for side in sensor_size[::-1])
+    return row * (column[-1] + 1), column
+
+
 def fill_bins(
     X: EventCollection,
     edges: np.ndarray,
@@ -196,9 +205,9 @@ def _visit(
 
 def ordered(events, begin, end):
     """Tell whether no event from `begin` to `end` - 1 is earlier than the one before it."""
-    t = events["t"]
+    t = events[max(begin - 1, 0) : end]["t"]
     falls = 0
-    for k in range(max(begin, 1), end):
+    for k in range(1, len(t)):
         falls |= t[k] < t[k - 1]
     return falls == 0
 
@@ -206,9 +215,10 @@ def ordered(events, begin, end):
 def on_sensor(events, width, height):
     """Tell whether all events lie on the sensor."""
     x, y = events["x"], events["y"]
+    last_x, last_y = np.uint16(width - 1), np.uint16(height - 1)
     off = 0
-    for k in range(len(events)):
-        off |= (x[k] < 0) | (x[k] >= width) | (y[k] < 0) | (y[k] >= height)
+    for k in range(len(events)):  # as an unsigned number, one below 0 is large
+        off |= (np.uint16(x[k]) > last_x) | (np.uint16(y[k]) > last_y)
     return off == 0
 
 

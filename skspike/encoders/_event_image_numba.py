@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import Edges, fill_bins, find_edges
+from ._bins_numba import Edges, fill_bins, find_edges, pixel_numbers
 from ._event_image_reference import CHANNELS, ImagePlan
 
 dtype = np.float32  # of the images; bound by `fill_bins`
@@ -22,7 +22,7 @@ def encode_collection(
 ) -> np.ndarray:
     """Fill zeroed images and the losses; return which recordings are done."""
     found = find_edges(X, plan.bins, lost, n_threads)
-    row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
+    pixels = pixel_numbers(plan.sensor_size, plan.downsample)
     effects = np.array(
         [[_TIME if what == "time" else what for what in CHANNELS[name]] for name in plan.channels]
     )
@@ -31,7 +31,7 @@ def encode_collection(
         found.edges,
         plan.sensor_size,
         images,
-        (images, _spans(X, plan, found), effects, row, column, images.dtype.type(limit)),
+        (images, _spans(X, plan, found), effects, *pixels, images.dtype.type(limit)),
         open_bin=_open_image,
         add=_add,
         close_bin=_close_image,
@@ -58,9 +58,10 @@ def _spans(X: EventCollection, plan: ImagePlan, found: Edges) -> np.ndarray:
 
 
 def _open_image(i, b, arguments):
-    """Return the image of a bin, of shape (n_channels, height, width), and its span of time."""
-    images, spans, _, _, _, _ = arguments
-    return images[i, b], spans[i, b, 0], spans[i, b, 1]
+    """Return the image of a bin, of shape (n_channels, n_pixels), and its span of time."""
+    images, spans = arguments[:2]
+    image = images[i, b]
+    return image.reshape(image.shape[0], -1), spans[i, b, 0], spans[i, b, 1]
 
 
 def _close_image(opened, i, b, arguments):
@@ -73,18 +74,18 @@ def _add(events, opened, arguments):
     _, _, effects, row, column, limit = arguments
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     for k in range(len(events)):
-        r, c = row[y[k]], column[x[k]]
+        i = row[np.uint16(y[k])] + column[np.uint16(x[k])]
         for channel in range(len(effects)):
             effect = effects[channel, 1 if p[k] else 0]
-            value = image[channel, r, c]
+            value = image[channel, i]
             if effect == _TIME:
-                image[channel, r, c] = dtype((t[k] - begin + 1) / (end - begin))
+                image[channel, i] = dtype((t[k] - begin + 1) / (end - begin))
             elif effect == 1:
                 if value == limit:
                     return False
-                image[channel, r, c] = value + dtype(1)
+                image[channel, i] = value + dtype(1)
             elif effect == -1:
                 if value == -limit:
                     return False
-                image[channel, r, c] = value - dtype(1)
+                image[channel, i] = value - dtype(1)
     return True

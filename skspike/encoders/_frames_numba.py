@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import fill_bins, find_edges
+from ._bins_numba import fill_bins, find_edges, pixel_numbers
 from ._frames_reference import FramePlan
 
 dtype = np.float32  # of the frames; bound by `fill_bins`
-_ADD = {"binary": 0, "counts": 1, "signed": 2, "sign": 2, "last": 3}
+_COUNT, _SUM, _MARK, _KEEP_LAST = range(4)
+_ADD = {"counts": _COUNT, "signed": _SUM, "sign": _SUM, "binary": _MARK, "last": _KEEP_LAST}
 
 
 def encode_collection(
@@ -26,14 +27,20 @@ def encode_collection(
     """
     images = frames.reshape(len(X), plan.bins.n, *plan.image_shape)
     edges, _ = find_edges(X, plan.bins, lost, n_threads)
-    row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
     sign = plan.values == "sign"
+    arguments = (
+        _ADD[plan.values],
+        *pixel_numbers(plan.sensor_size, plan.downsample),
+        np.uint64(images[0, 0, 0].size if plan.n_polarities == 2 else 0),
+        2**31 - 1 if sign else frames.dtype.type(limit),
+        images,
+    )
     return fill_bins(
         X,
         edges,
         plan.sensor_size,
         images,
-        (_ADD[plan.values], row, column, 2**31 - 1 if sign else frames.dtype.type(limit), images),
+        arguments,
         open_bin=_open_sums if sign else _open_image,
         add=_add,
         close_bin=_close_sums if sign else _close_image,
@@ -43,8 +50,8 @@ def encode_collection(
 
 
 def _open_image(i, b, arguments):
-    """Return the image of a bin, of shape (n_polarities, height, width)."""
-    return arguments[4][i, b]
+    """Return the image of a bin, flattened."""
+    return arguments[5][i, b].reshape(-1)
 
 
 def _close_image(image, i, b, arguments):
@@ -53,35 +60,38 @@ def _close_image(image, i, b, arguments):
 
 def _open_sums(i, b, arguments):
     """Return sums that the dtype of the frames may be too narrow for."""
-    return np.zeros(arguments[4].shape[2:], np.int32)
+    return np.zeros(arguments[5][i, b].size, np.int32)
 
 
 def _close_sums(sums, i, b, arguments):
     """Write the signs of the sums to the image."""
-    image = arguments[4][i, b]
-    for y in range(image.shape[1]):
-        for x in range(image.shape[2]):
-            image[0, y, x] = np.sign(sums[0, y, x])
+    image = arguments[5][i, b].reshape(-1)
+    for pixel in range(len(sums)):
+        image[pixel] = np.sign(sums[pixel])
 
 
 def _add(events, image, arguments):
     """Add events to an image; return whether it could hold them."""
-    how, row, column, limit, _ = arguments
+    how, row, column, brighter, limit, _ = arguments
     x, y, p = events["x"], events["y"], events["p"]
-    for k in range(len(events)):
-        channel = 1 if p[k] and len(image) == 2 else 0
-        r, c = row[y[k]], column[x[k]]
-        value = image[channel, r, c]
-        if how == 0:
-            image[channel, r, c] = dtype(1)
-        elif how == 3:
-            image[channel, r, c] = dtype(1) if p[k] else dtype(-1)
-        elif how == 2 and not p[k]:
-            if value == -limit:
-                return False
-            image[channel, r, c] = value - dtype(1)
-        else:
+    darker = np.uint64(0)
+    if how == _COUNT:
+        for k in range(len(events)):
+            i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else darker)
+            value = image[i]
             if value == limit:
                 return False
-            image[channel, r, c] = value + dtype(1)
+            image[i] = value + dtype(1)
+    elif how == _SUM:
+        for k in range(len(events)):
+            i = row[np.uint16(y[k])] + column[np.uint16(x[k])]
+            value = image[i]
+            if value == (limit if p[k] else -limit):
+                return False
+            image[i] = value + (dtype(1) if p[k] else dtype(-1))
+    else:
+        off = dtype(1) if how == _MARK else dtype(-1)
+        for k in range(len(events)):
+            i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else darker)
+            image[i] = dtype(1) if p[k] else off
     return True

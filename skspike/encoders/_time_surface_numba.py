@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import Edges, fill_bins, find_edges, share
+from ._bins_numba import Edges, fill_bins, find_edges, pixel_numbers, share
 from ._time_surface_reference import SurfacePlan
 
 dtype = np.float32  # of the surfaces; bound by `fill_bins`
@@ -28,7 +28,7 @@ def encode_collection(
         found.edges,
         plan.sensor_size,
         surfaces,
-        (surfaces, readings, found.limits, plan.tau),
+        (surfaces, readings, found.limits, plan.tau, *pixel_numbers(plan.sensor_size)),
         open_bin=_open_surface,
         add=_add,
         close_bin=_close_surface,
@@ -62,29 +62,30 @@ def _readings(X: EventCollection, plan: SurfacePlan, found: Edges) -> np.ndarray
 
 
 def _open_surface(i, b, arguments):
-    """Return the surface of a bin, when it is read, and where times are counted from."""
-    surfaces, readings, limits, _ = arguments
-    return surfaces[i, b], readings[i, b], limits[i, 0]
+    """Return the surface of a bin, flattened, and when ages are below 1."""
+    surfaces, readings, limits = arguments[:3]
+    return surfaces[i, b].reshape(-1), readings[i, b] + 1.0, limits[i, 0]
 
 
 def _add(events, opened, arguments):
     """Write how long before the reading each event is, plus 1 so that 0 is a pixel without any."""
-    surface, reading, start = opened
+    surface, until, start = opened
+    row, column = arguments[4:]
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
+    brighter, darker = np.uint64(len(surface) // 2), np.uint64(0)
     for k in range(len(events)):
-        surface[1 if p[k] else 0, y[k], x[k]] = dtype(reading - (t[k] - start) + 1.0)
+        i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else darker)
+        surface[i] = dtype(until - (t[k] - start))
     return True
 
 
 def _close_surface(opened, i, b, arguments):
     """Turn ages into the values of the surface."""
     surface, tau = opened[0], arguments[3]
-    for channel in range(surface.shape[0]):
-        for y in range(surface.shape[1]):
-            for x in range(surface.shape[2]):
-                age = surface[channel, y, x]
-                if age > 0:
-                    surface[channel, y, x] = dtype(math.exp((1.0 - age) / tau))
+    for i in range(len(surface)):
+        age = surface[i]
+        if age > 0:
+            surface[i] = dtype(math.exp((1.0 - age) / tau))
 
 
 def _inherit(first, last, surfaces, decay):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import fill_bins, find_edges
+from ._bins_numba import fill_bins, find_edges, pixel_numbers
 from ._voxel_reference import VoxelPlan
 
 dtype = np.float32  # of the grids; bound by `fill_bins`
@@ -21,14 +21,15 @@ def encode_collection(
     """Fill zeroed grids and the losses; return which recordings are done."""
     edges, limits = find_edges(X, plan.intervals, lost, n_threads)
     scale = (plan.n_bins - 1) / np.maximum(limits[:, 1] - 1 - limits[:, 0], 1)
-    row, column = (np.arange(side) // plan.downsample for side in reversed(plan.sensor_size))
-    how = plan.polarity == "signed", plan.polarity == "separate"
+    pixels = pixel_numbers(plan.sensor_size, plan.downsample)
+    brighter = np.uint64(grids[0, 0, 0].size if plan.polarity == "separate" else 0)
+    darker = -1.0 if plan.polarity == "signed" else 1.0
     return fill_bins(
         X,
         edges,
         plan.sensor_size,
         grids,
-        (grids, limits, scale, row, column, *how),
+        (grids, limits, scale, *pixels, brighter, darker),
         open_bin=_open_interval,
         add=_add,
         close_bin=_close_interval,
@@ -39,10 +40,10 @@ def encode_collection(
 
 
 def _open_interval(i, b, arguments):
-    """Return the images at both ends, and what gives the position in between."""
+    """Return the images at both ends, flattened, and what gives the position in between."""
     grids, limits, scale, _, _, _, _ = arguments
     after = min(b + 1, grids.shape[1] - 1)
-    return grids[i, b], grids[i, after], limits[i, 0], scale[i], b
+    return grids[i, b].reshape(-1), grids[i, after].reshape(-1), limits[i, 0], scale[i], b
 
 
 def _close_interval(opened, i, b, arguments):
@@ -52,13 +53,12 @@ def _close_interval(opened, i, b, arguments):
 def _add(events, opened, arguments):
     """Share events between two images."""
     left, right, start, scale, b = opened
-    _, _, _, row, column, signed, separate = arguments
+    _, _, _, row, column, brighter, darker = arguments
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     for k in range(len(events)):
         share = min(max((t[k] - start) * scale - b, 0.0), 1.0)
-        sign = -1.0 if signed and not p[k] else 1.0
-        channel = 1 if separate and p[k] else 0
-        r, c = row[y[k]], column[x[k]]
-        left[channel, r, c] += dtype(sign * (1.0 - share))
-        right[channel, r, c] += dtype(sign * share)
+        sign = 1.0 if p[k] else darker
+        i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else np.uint64(0))
+        left[i] += dtype(sign * (1.0 - share))
+        right[i] += dtype(sign * share)
     return True
