@@ -66,10 +66,10 @@ def count_lost(call: Callable, *args) -> tuple[object, int]:
     lost = 0
     for warning in caught:
         if issubclass(warning.category, EventLossWarning):
-            found = re.search(r"\d+", str(warning.message))
+            found = re.search(r"\b\d+\b", str(warning.message))
             require(
                 found is not None,
-                "An EventLossWarning must begin with the number of events left out. "
+                "An EventLossWarning must name the number of events left out. "
                 f"Got {str(warning.message)!r} instead.",
             )
             lost += int(found.group())

@@ -154,6 +154,9 @@ def _is_answered(estimator, recording: np.ndarray, what: str) -> None:
     alone = EventCollection([recording], sensor_size=SENSOR_SIZE)
     refused, got = refuses(lambda: answers(model, mixed), what)
     require(not refused, f"{name_of(estimator)} must have an answer for {what}.")
+    for method, output in got.items():
+        n = len(output)
+        require(n == len(mixed), f"{method} of {len(mixed)} with {what} gives {n} answers.")
     others = np.delete(np.arange(len(mixed)), 4)
     rest = {method: take(output, others) for method, output in got.items()}
     assert_same_answers(rest, expected, f"beside {what}")

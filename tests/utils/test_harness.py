@@ -52,7 +52,8 @@ def test_losses_are_quiet_or_counted():
     assert quietly(say, "3 events") == "done"
     assert count_lost(say, "left out 3 of 7 events", "12 more") == ("done", 15)
     assert count_lost(say) == ("done", 0)
-    with pytest.raises(EventCheckError, match="must begin with the number of events left out"):
+    assert count_lost(say, "Encoder2 lost 5") == ("done", 5)
+    with pytest.raises(EventCheckError, match="must name the number of events left out"):
         count_lost(say, "some were lost")
 
 
