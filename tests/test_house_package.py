@@ -15,6 +15,7 @@ FORBIDDEN = {
     "skspike.exceptions": HEAVY,
     "skspike.datasets": {"numba", "skorch", "tonic", "torch"},
     "skspike.encoders": {"numba", "skorch", "tonic", "torch"},
+    "skspike.io": HEAVY,
     "skspike.augment": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.kernels": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.nn": {"numba", "skorch", "sklearn", "tonic"},

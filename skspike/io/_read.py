@@ -117,11 +117,11 @@ def iter_events(
         What to do about a damaged file: raise when the damage is reached, or keep what can be read
         and warn once at the end.
 
-    Yields
-    ------
-    events : structured ndarray of shape (n_events,)
-        The next events in the order of the file, of the dtype of ``EventCollection.events``. Of a
-        file with many recordings, the events of all of them one after the other.
+    Returns
+    -------
+    pieces : iterator of structured ndarray of shape (n_events,)
+        The events in the order of the file, of the dtype of ``EventCollection.events``. Of a file
+        with many recordings, the events of all of them one after the other.
 
     Raises
     ------
