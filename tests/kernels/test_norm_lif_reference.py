@@ -52,7 +52,7 @@ def test_gradients_equal_finite_differences(backend, training):
 
     def last_state(x, weight, bias, v, tau):
         statistics = [a.clone() for a in running]
-        options = {"tau": tau, "threshold": 1e9, "surrogate": "rectangle", "backend": backend}
+        options = {"tau": tau, "threshold": 1e9, "backend": backend}
         return norm_lif(x, weight, bias, *statistics, v, training=training, **options)[1]
 
     assert torch.autograd.gradcheck(last_state, (x, weight, bias, v, tau))
