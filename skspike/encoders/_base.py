@@ -132,8 +132,12 @@ class EventEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """Encode with compiled code, unless the configuration says no; return what is done."""
         if get_config()["backend"] == "reference":
             return np.zeros(len(X), bool)
-        limit = LIMITS[encoded.dtype.name]
-        return self._encode_fast(X, plan, encoded, lost, limit, effective_n_jobs(self.n_jobs))
+        options = LIMITS[encoded.dtype.name], effective_n_jobs(self.n_jobs)
+        done = [
+            self._encode_fast(X[part], plan, encoded[part], lost[part], *options)
+            for part in X._parts()  # of a mapped file, some events at a time are in memory
+        ]
+        return np.concatenate(done)
 
     def _encode_one(self, X: EventCollection, i: int, plan, encoded, lost) -> float:
         """Encode a recording that compiled code declined; return by how much counts were clipped.
@@ -270,7 +274,9 @@ class EventEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
 def _span(X: EventCollection, owner: str) -> tuple[int, int]:
     """Return the window from the first to the last event of all recordings."""
-    times = [recording["t"] for recording in X if len(recording)]
-    if not times:
+    times = (recording["t"] for recording in X if len(recording))
+    spans = [(int(t.min()), int(t.max()) + 1) for t in times]
+    if not spans:
         raise ValueError(f"X of {owner} with window='fit' must hold an event. Got none.")
-    return int(min(t.min() for t in times)), int(max(t.max() for t in times)) + 1
+    starts, stops = zip(*spans, strict=True)
+    return min(starts), max(stops)
