@@ -21,7 +21,16 @@ from tests.benchmarks.setting import Setting, parse
 
 RESULTS = Path(__file__).parent / "results"
 BENCHES = {
-    "cpu": ("kernels", "blocks", "training", "time_parallel", "estimators", "startup"),
+    "cpu": (
+        "kernels",
+        "blocks",
+        "training",
+        "time_parallel",
+        "estimators",
+        "encoders",
+        "startup",
+        "io",
+    ),
     "cuda": ("kernels", "blocks", "training", "time_parallel"),
 }
 MINUTES = {"cpu": 60.0, "cuda": 8.0}

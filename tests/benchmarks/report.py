@@ -20,6 +20,9 @@ PACKAGES = (
     "skorch",
     "spikingjelly",
     "snntorch",
+    "faery",
+    "expelliarmus",
+    "tonic",
 )
 
 
