@@ -51,24 +51,26 @@ GRAIN = 2**21  # multiplications, below 1 ms: for less, a second thread costs mo
 # --- templates ---
 
 
-def read_map(x, size, m, block, to):
+def read_map(x, lay, m, block, to):
     """Copy a block of channels of map `m` of `x`, (M, H * W, C), filled up with zeros."""
-    n_pixels, n_channels = size
+    n_pixels, n_channels, map_step, pixel_step, channel_step = lay
     channel = block * LANES
     n = min(LANES, n_channels - channel)
-    at = m * n_pixels * n_channels + channel
+    at = m * map_step + channel * channel_step
     for i in range(0, n_pixels * LANES, LANES):
-        if n == LANES:
+        if n == LANES and channel_step == 1:
             read(x, at, to, i)
         else:
-            for lane in range(LANES):
-                to[i + lane] = load(x[at + lane]) if lane < n else real(0)
-        at += n_channels
+            for lane in range(n):
+                to[i + lane] = load(x[at + lane * channel_step])
+            for lane in range(n, LANES):
+                to[i + lane] = real(0)
+        at += pixel_step
 
 
-def write_map(source, bias, y, size, m, block):
+def write_map(source, bias, y, lay, m, block):
     """Add the bias to a block of channels and write it to map `m` of `y`, (M, H * W, C)."""
-    n_pixels, n_channels = size
+    n_pixels, n_channels = lay
     channel = block * LANES
     n = min(LANES, n_channels - channel)
     at = m * n_pixels * n_channels + channel
@@ -105,7 +107,7 @@ def turn(scratch, table, n_to, n_from, at, to):
         tile(table, j, n_to, scratch, at, PAIR, scratch, c_at, PAIR, n_from, False, 0)
 
 
-def _analyse(x, size, s, tables, starts, mirrored, high, wide, lay, places, scratch, first, last):
+def _analyse(x, x_lay, s, tables, starts, mirrored, high, wide, lay, places, scratch, first, last):
     """Write the spectra of the tiles of maps first..last of `x`, (M, H, W, C)."""
     row_cos, row_sin, column_cos, column_sin = tables
     n_rows, stride, n_blocks, n_v, n_u, h_reach, w_reach, height = lay
@@ -115,7 +117,7 @@ def _analyse(x, size, s, tables, starts, mirrored, high, wide, lay, places, scra
     scratch[zero : zero + LANES] = real(0)
     for m, block in np.ndindex(last - first, n_blocks):
         m += first
-        read_map(x, size, m, block, scratch)
+        read_map(x, x_lay, m, block, scratch)
         for i_high, i_wide in np.ndindex(high.n, wide.n):
             h_origin = high.origin + i_high * high.step
             h_first = max(0, h_origin - high.halo)
@@ -156,7 +158,7 @@ def _analyse(x, size, s, tables, starts, mirrored, high, wide, lay, places, scra
 
 
 def _synthesise(
-    s, y, size, bias, tables, starts, mirrored, high, wide, lay, places, scratch, first, last
+    s, y, y_lay, bias, tables, starts, mirrored, high, wide, lay, places, scratch, first, last
 ):
     """Write maps first..last of `y`, (M, H, W, C), from the spectra of their tiles.
 
@@ -224,7 +226,7 @@ def _synthesise(
                         c = vector_at(center + j, w_first, w_stop, at, PAIR, dump)
                         d = vector_at(center - j, w_first, stop, at, PAIR, dump)
                         add_split(scratch, a, scratch, b, scratch, c, d, 0)
-        write_map(scratch, bias, y, size, m, block)
+        write_map(scratch, bias, y, y_lay, m, block)
 
 
 def _multiply(a, b, c, a_rows, b_rows, n_blocks, a_stride, b_stride, c_stride, n, add, first, last):
@@ -313,7 +315,7 @@ class Spectra:
 
 
 def analyse(x: Tensor, grid: Grid, high: Tiling, wide: Tiling, *, compact: bool = False) -> Spectra:
-    """Return the spectra of the tiles of `x`, a contiguous (M, H, W, C) tensor."""
+    """Return the spectra of the tiles of `x`, (M, H, W, C), whose rows follow each other."""
     array, real = _array(x), numpy_dtype(compute_dtype(x.dtype))
     n_maps, _, _, n_channels = x.shape
     s = Spectra.empty(grid, n_maps * high.n * wide.n, n_channels, COMPACT if compact else real)
@@ -323,8 +325,9 @@ def analyse(x: Tensor, grid: Grid, high: Tiling, wide: Tiling, *, compact: bool 
     places, n_scratch = _places(high, wide, max(reach), n_u, n_v, n_lanes(real))
     lay = s.rows, s.stride, s.n_blocks, n_v, n_u, *reach, grid.height
     frequencies = grid.starts, grid.mirrored
-    size = high.size * wide.size, n_channels
-    args = array, size, s.data, (row_cos, row_sin, cos, sin), *frequencies, high, wide, lay, places
+    pixels = x.flatten(1, 2)  # a view
+    x_lay = high.size * wide.size, n_channels, *pixels.stride()
+    args = array, x_lay, s.data, (row_cos, row_sin, cos, sin), *frequencies, high, wide, lay, places
     kernel = _kernel(_analyse, real, x.dtype, compact=compact)
     _run_maps(kernel, args, n_scratch, real, n_maps, _cost(s, n_maps))
     return s
@@ -344,8 +347,8 @@ def synthesise(s: Spectra, y: Tensor, bias: Tensor | None, high: Tiling, wide: T
     places, n_scratch = _places(high, wide, n_half, max(n_h, n_w), n_columns, n_lanes(real))
     lay = s.rows, s.stride, s.n_blocks, n_h, n_w, *reach, grid.height
     tables = row_cos, row_sin, cos, sin
-    size = high.size * wide.size, s.n_channels
-    args = s.data, array, size, shift, tables, grid.starts, grid.mirrored, high, wide, lay, places
+    y_lay = high.size * wide.size, s.n_channels
+    args = s.data, array, y_lay, shift, tables, grid.starts, grid.mirrored, high, wide, lay, places
     kernel = _kernel(_synthesise, real, y.dtype)
     _run_maps(kernel, args, n_scratch, real, n_maps, _cost(s, n_maps))
 
@@ -458,6 +461,6 @@ def _kernel(
 
 
 def _array(x: Tensor) -> np.ndarray:
-    """View a contiguous tensor as a flat array; bfloat16 shows its bits."""
-    x = x.detach().view(-1)
+    """View the memory of a dense tensor as a flat array; bfloat16 shows its bits."""
+    x = x.detach().as_strided((x.numel(),), (1,))
     return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .._tile_numba import has_bfloat16_products
-from ._memory import LINE, aligned, compute_dtype, numpy_dtype
+from ._memory import LINE, aligned, compute_dtype, is_dense, numpy_dtype
 from ._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
 from ._spectra_tables import Grid, Tiling
 
@@ -74,7 +74,9 @@ def _cut(x: Tensor, weights: Sequence[Tensor]) -> Cut:
 
 def _kernel_spectra(w: Tensor, cut: Cut, dtype: torch.dtype) -> Spectra:
     """Return the spectra of a weight, (rows, k, k, channels)."""
-    w = w.to(compute_dtype(dtype)).contiguous()
+    w = w.to(compute_dtype(dtype))
+    rows_follow = w.shape[1] == 1 or w.stride(1) == w.shape[2] * w.stride(2)
+    w = w if rows_follow and is_dense(w) else w.contiguous()
     return analyse(w, cut.grid, *_kernel_tilings(w.shape[2]), compact=cut.compact)
 
 
