@@ -60,8 +60,8 @@ maps = {
     "NDA, another draw": NDA(),
 }
 figure, grid = plt.subplots(2, 5, figsize=(10, 4.4), layout="constrained")
-for k, (axes, (title, augmentation)) in enumerate(zip(grid.flat, maps.items(), strict=True)):
-    frames = x if augmentation is None else augmented(augmentation, seed=k)[0]
+for seed, axes, (title, augmentation) in zip(range(21, 31), grid.flat, maps.items(), strict=True):
+    frames = x if augmentation is None else augmented(augmentation, seed)[0]
     show(axes, frames[0, 2], title)
 plt.show()
 
@@ -83,7 +83,7 @@ def show_rows(rows):
         frames, soft = augmented(augmentation, seed)
         for axes, frame in zip(line, frames[0], strict=True):
             show(axes, frame)
-        mixed = f"\n{soft[0, 1]:.0%} ring" if 0 < soft[0, 1] < 1 else ""
+        mixed = f"\n{soft[0, 1]:.0%} bar" if 0 < soft[0, 1] < 1 else ""
         line[0].set_ylabel(title + mixed)
     plt.show()
 
