@@ -13,6 +13,7 @@ from tests.benchmarks.compare import MissingPeer
 HOW = {
     "spikingjelly": "pip install --no-deps spikingjelly==2.0.0 && pip install loguru",
     "snntorch": "pip install --no-deps snntorch==1.0.0",
+    "tonic": "pip install --no-deps tonic==1.7.0 importRosbag expelliarmus pbr && pip install h5py",
 }
 
 
@@ -72,6 +73,15 @@ def snntorch_lif(place: torch.device) -> Callable[[Tensor], Tensor]:
         return torch.stack(spikes)
 
     return run
+
+
+def tonic_transforms() -> Any:
+    """Return tonic's transforms, or say how to get them."""
+    try:
+        from tonic import transforms
+    except ImportError as error:
+        raise _missing("tonic", error) from error
+    return transforms
 
 
 class _Namespace:
