@@ -207,7 +207,8 @@ def parametrize_with_event_checks(estimators, *, expected_failed_checks=None):
         for check in event_checks_generator(estimator):
             reason = (reasons or {}).get(check.__name__)
             marks = () if reason is None else pytest.mark.xfail(reason=reason)
-            name = re.sub(r"\s+", " ", str(estimator))
+            # without addresses: pytest-xdist wants the same names in every process
+            name = re.sub(r" at 0x[0-9a-f]+", "", re.sub(r"\s+", " ", str(estimator)))
             case = pytest.param(estimator, check, marks=marks, id=f"{name}-{check.__name__}")
             cases.append(case)
     return pytest.mark.parametrize(("estimator", "check"), cases)

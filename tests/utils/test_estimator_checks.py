@@ -66,6 +66,15 @@ def test_event_checks(estimator, check):
         check(estimator)
 
 
+def test_names_of_tests_are_the_same_in_every_process():
+    class Holder(TinyEncoder):
+        def __repr__(self):
+            return f"Holder({object()})"
+
+    mark = parametrize_with_event_checks([Holder()])
+    assert {case.id.partition("-")[0] for case in mark.args[1]} == {"Holder(<object object>)"}
+
+
 def names(estimator) -> list[str]:
     return [check.__name__ for check in event_checks_generator(estimator)]
 
