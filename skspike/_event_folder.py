@@ -87,19 +87,29 @@ def map_folder(path) -> MappedFolder:
         meta = dict(json.loads((Path(path) / "meta.json").read_text(encoding="utf-8")))
         offsets = np.load(Path(path) / "offsets.npy", allow_pickle=False)
         events = np.load(Path(path) / "events.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise EventFormatError(
-            f"Folder {str(path)!r} must hold meta.json, offsets.npy and events.npy as "
-            f"EventCollection.save writes them. Got {error!r} instead."
+    except Exception as error:  # the header of a damaged array can fail in any way
+        raise _wrong_folder(
+            path,
+            "must hold meta.json, offsets.npy and events.npy as EventCollection.save writes them. "
+            f"Got {error!r} instead",
         ) from error
-    if meta.get("format") != _FORMAT or events.dtype != EVENT_DTYPE:
-        raise EventFormatError(
-            f"Folder {str(path)!r} must be of format {_FORMAT!r} with events of dtype "
-            f"{EVENT_DTYPE}. Got {meta.get('format')!r} and {events.dtype} instead."
+    if meta.get("format") != _FORMAT or events.dtype != EVENT_DTYPE or events.ndim != 1:
+        raise _wrong_folder(
+            path,
+            f"must be of format {_FORMAT!r} with events of dtype {EVENT_DTYPE}. "
+            f"Got {meta.get('format')!r} and {events.dtype} instead",
         )
-    sensor_size = check_sensor_size("EventCollection.open", meta.get("sensor_size"))
-    offsets = check_offsets(offsets, len(events))
+    try:
+        sensor_size = check_sensor_size("EventCollection.open", meta.get("sensor_size"))
+        offsets = check_offsets(offsets, len(events))
+    except (TypeError, ValueError) as error:
+        raise _wrong_folder(path, f"is damaged. {str(error).rstrip('.')}") from error
     return MappedFolder(os.path.abspath(path), state, events, offsets, sensor_size)
+
+
+def _wrong_folder(path, reason: str) -> EventFormatError:
+    """Return the error for a folder that cannot be mapped."""
+    return EventFormatError(f"Folder {str(path)!r} {reason}.", path=str(path), reason=reason)
 
 
 def remap_folder(path: str, state: tuple) -> MappedFolder:

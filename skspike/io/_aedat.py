@@ -32,12 +32,12 @@ _SENSORS = {
     "dvxplorer": (640, 480),
 }
 _MAX_LINE = 2**16  # bytes of a header line
-_TEXT = re.compile(rb"[\t\x20-\xff]*\r?\n")
+_TEXT = re.compile(rb"[\t\x20-\xff]*(\r?\n)?")
 _HEAD = struct.Struct("<hhiiiiii")  # of a packet: 28 bytes
 _SPECIAL, _POLARITY, _FRAME = 0, 1, 2
 # Size of an event and place of its time, by type of packet; 3 and 4 are inertial data.
 _LAYOUTS = {_SPECIAL: (8, 4), _POLARITY: (8, 4), 3: (36, 4), 4: (48, 4)}
-_N_SPECIAL = 64  # kinds of special events; libcaer defines fewer
+_N_SPECIAL = 32  # kinds of special events; libcaer defines fewer
 _POLARITY_MARK = struct.pack("<ii", 8, 4)  # an event of 8 bytes whose time is at byte 4
 
 

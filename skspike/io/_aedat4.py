@@ -81,10 +81,10 @@ def _read_header(file: io.BufferedIOBase, log: DecodeLog) -> _Header | None:
             raise ValueError(f"it names the unknown compression {compression}")
         at, n = table.vector(2, 1)
         streams = _parse_description(table.data[at : at + n])
+        stop = table.number(1, "q", -1)
     except (struct.error, ValueError, ElementTree.ParseError) as error:
         log.damage(len(_MARK), f"its header cannot be read ({error})", n_bytes=size)
         return None
-    stop = table.number(1, "q", -1)
     closed = stop != -1
     if closed and not start <= stop < size:
         log.damage(size, f"its table of packets should be at byte {stop}, but is not there")

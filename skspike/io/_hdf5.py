@@ -15,6 +15,7 @@ import numpy as np
 from .._event_columns import EVENT_DTYPE
 from ._columns import pack_block
 from ._format import Block, EventFormat
+from ._hdf5_rehearsal import rehearse
 from ._log import DecodeLog
 from ._tables import Clock, find_columns
 
@@ -39,6 +40,9 @@ def _decode(path: Path, log: DecodeLog, chunk: int) -> Iterator[Block]:
         raise ImportError(
             'Reading HDF5 files needs the package h5py: pip install "skspike[io]".'
         ) from None
+    if fault := rehearse(path):
+        log.damage(None, f"HDF5 cannot read it: {fault}", n_bytes=path.stat().st_size)
+        return
     try:
         file = h5py.File(path, "r", locking=False)
     except _FAULTS as error:
@@ -159,27 +163,26 @@ def _n_readable(place, datasets: list, log: DecodeLog, h5py) -> int:
         reason = f"the columns of {place.name!r} are of lengths {lengths}"
         log.damage(None, reason, n_events=max(lengths) - n)
     stored = min(_n_stored(dataset, log, h5py) for dataset in datasets)
-    if stored < n:
-        log.damage(
-            None, f"{place.name!r} claims {n} events and stores {stored}", n_events=n - stored
-        )
+    if stored != n:
+        reason = f"{place.name!r} claims {n} events and stores {stored}"
+        log.damage(None, reason, n_events=max(n - stored, 0))
     return min(n, stored)
 
 
 def _n_stored(dataset, log: DecodeLog, h5py) -> int:
     """Return how many rows of a dataset lie in the file from the first on, and can be decoded."""
     _check_filters(dataset, log, h5py)
-    row = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
+    row = max(dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])), 1)
     if dataset.chunks is None:
-        offset = dataset.id.get_offset()
-        if offset is None:  # compact: in the header of the dataset
-            return dataset.id.get_storage_size() // row
-        return max(Path(dataset.file.filename).stat().st_size - offset, 0) // row
+        offset, size = dataset.id.get_offset(), dataset.id.get_storage_size()
+        if offset is not None:  # else it is compact: in the header of the dataset
+            size = min(size, max(Path(dataset.file.filename).stat().st_size - offset, 0))
+        return size // row
     if int(np.prod(dataset.chunks)) * dataset.dtype.itemsize > _LARGEST_CHUNK:
         raise ValueError(f"chunks of shape {dataset.chunks} are too large")
     columns = [-(-side // chunk) for side, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
     n_stored = dataset.id.get_num_chunks() // max(int(np.prod(columns[1:])), 1)
-    return n_stored * dataset.chunks[0]
+    return dataset.shape[0] if n_stored == columns[0] else n_stored * dataset.chunks[0]
 
 
 def _check_filters(dataset, log: DecodeLog, h5py) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,9 @@ def _read_header(file: io.BufferedIOBase) -> _Array:
         raise ValueError(f"the header of an array claims {size} bytes")
     text = file.read(size)
     try:
-        header = ast.literal_eval(text.decode("utf-8" if mark[6] == 3 else "latin-1").strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of odd expressions
+            header = ast.literal_eval(text.decode("utf-8" if mark[6] == 3 else "latin-1").strip())
         shape, dtype = header["shape"], np.lib.format.descr_to_dtype(header["descr"])
     except Exception as error:  # a damaged expression can fail in any way
         reason = f"the header of an array cannot be read ({type(error).__name__})"

@@ -74,6 +74,8 @@ def _read_layout(file: io.BufferedIOBase, log: DecodeLog) -> Layout | None:
             continue
         numbers = _numbers(line.translate(_BLANKS))
         if line.lstrip().startswith(_COMMENTS):
+            if not _TEXT.fullmatch(line):
+                log.damage(start, "a comment is no text", n_bytes=len(line))
             commented = tuple(canonical(word) for word in words if word not in "#%/")
             names = commented if find_columns(commented) else names
         elif numbers is None:
