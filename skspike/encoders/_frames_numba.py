@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._events import EventCollection
@@ -31,7 +33,7 @@ def encode_collection(
     arguments = (
         _ADD[plan.values],
         *pixel_numbers(plan.sensor_size, plan.downsample),
-        np.uint64(images[0, 0, 0].size if plan.n_polarities == 2 else 0),
+        np.uint64(math.prod(images.shape[3:]) if plan.n_polarities == 2 else 0),
         2**31 - 1 if sign else frames.dtype.type(limit),
         images,
     )

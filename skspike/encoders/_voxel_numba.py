@@ -6,6 +6,8 @@ not be filled at the same time: first the even ones, then the odd ones.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._events import EventCollection
@@ -22,7 +24,7 @@ def encode_collection(
     edges, limits = find_edges(X, plan.intervals, lost, n_threads)
     scale = (plan.n_bins - 1) / np.maximum(limits[:, 1] - 1 - limits[:, 0], 1)
     pixels = pixel_numbers(plan.sensor_size, plan.downsample)
-    brighter = np.uint64(grids[0, 0, 0].size if plan.polarity == "separate" else 0)
+    brighter = np.uint64(math.prod(grids.shape[3:]) if plan.polarity == "separate" else 0)
     darker = -1.0 if plan.polarity == "signed" else 1.0
     return fill_bins(
         X,
