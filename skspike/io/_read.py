@@ -15,11 +15,14 @@ from ._buffer import EventBuffer
 from ._check import checked_blocks
 from ._formats import BY_NAME, detect
 from ._log import DecodeLog, warn_of_damages
+from ._tables import check_columns
 
 _BLOCK = 2**16  # events decoded at a time: they stay in the cache until they are copied
 
 
-def read_events(path, *, format=None, sensor_size=None, errors="raise") -> EventCollection:
+def read_events(
+    path, *, format=None, sensor_size=None, errors="raise", columns=None
+) -> EventCollection:
     """Read event files.
 
     The format of each file is found by its content; see the user guide for the list.
@@ -38,6 +41,9 @@ def read_events(path, *, format=None, sensor_size=None, errors="raise") -> Event
         holds all events.
     errors : {"raise", "salvage"}, default="raise"
         What to do about a damaged file: raise, or keep what can be read and warn once.
+    columns : str or list of str, default=None
+        Names of the columns of a text without a header, such as ``"x y p t"``; names other than
+        x, y, t and p stand for columns to skip. By default ``"t x y p"``.
 
     Returns
     -------
@@ -81,6 +87,7 @@ def read_events(path, *, format=None, sensor_size=None, errors="raise") -> Event
     array([(10, 30,  654,  True), (16, 26, 1714, False)],
           dtype=[('x', '<i2'), ('y', '<i2'), ('t', '<i8'), ('p', '?')])
     """
+    columns = check_columns("read_events", columns)
     single = isinstance(path, str | os.PathLike)
     paths = [Path(p) for p in ([path] if single else path)]
     if not paths:
@@ -90,7 +97,7 @@ def read_events(path, *, format=None, sensor_size=None, errors="raise") -> Event
         return EventCollection.open(paths[0])
     buffer, logs = EventBuffer(), []
     for path in paths:
-        logs.append(_read_into(buffer, path, format, sensor_size, errors == "salvage"))
+        logs.append(_read_into(buffer, path, format, sensor_size, columns, errors == "salvage"))
     events, offsets = buffer.finish()
     sensor_size = sensor_size or _common_size(logs, events)
     warn_of_damages(logs)
@@ -98,7 +105,7 @@ def read_events(path, *, format=None, sensor_size=None, errors="raise") -> Event
 
 
 def iter_events(
-    path, chunk=1_000_000, *, format=None, sensor_size=None, errors="raise"
+    path, chunk=1_000_000, *, format=None, sensor_size=None, errors="raise", columns=None
 ) -> Iterator[np.ndarray]:
     """Read an event file in pieces, with memory for a few of them.
 
@@ -116,6 +123,9 @@ def iter_events(
     errors : {"raise", "salvage"}, default="raise"
         What to do about a damaged file: raise when the damage is reached, or keep what can be read
         and warn once at the end.
+    columns : str or list of str, default=None
+        Names of the columns of a text without a header, such as ``"x y p t"``; names other than
+        x, y, t and p stand for columns to skip. By default ``"t x y p"``.
 
     Returns
     -------
@@ -151,6 +161,7 @@ def iter_events(
     sensor_size = _check_options("iter_events", format, sensor_size, errors)
     check_number("iter_events", "chunk", chunk, 1, integer=True)
     log = DecodeLog(path, errors == "salvage")
+    log.columns = check_columns("iter_events", columns)
     return _iterate(Path(path), int(chunk), format, sensor_size, log)
 
 
@@ -163,10 +174,11 @@ def _check_options(owner: str, format, sensor_size, errors) -> tuple[int, int] |
 
 
 def _read_into(
-    buffer: EventBuffer, path: Path, format: str | None, sensor_size, salvage: bool
+    buffer: EventBuffer, path: Path, format: str | None, sensor_size, columns, salvage: bool
 ) -> DecodeLog:
     """Append the recordings of a file to a buffer; return what there is to say about the file."""
     log = DecodeLog(path, salvage)
+    log.columns = columns
     found = BY_NAME[format] if format else detect(path)
     # A collection may have no recording at all; any other file is one, even if nothing is left.
     recording = -1 if found.may_be_empty else 0

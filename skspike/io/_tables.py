@@ -33,6 +33,24 @@ def find_columns(names: Iterable[str]) -> dict[str, str] | None:
     return {key: found[key] for key in _NAMES} if set(_NAMES) <= set(found) else None
 
 
+def check_columns(owner: str, columns: object) -> tuple[str, ...] | None:
+    """Return the names of the columns of a text, or raise unless x, y, t and p are among them."""
+    if columns is None:
+        return None
+    names = columns.replace(",", " ").split() if isinstance(columns, str) else columns
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"The 'columns' parameter of {owner} must be a str or a list of str. "
+            f"Got {columns!r} instead."
+        )
+    if find_columns(names) is None:
+        raise ValueError(
+            f"The 'columns' parameter of {owner} must name x, y, t and p once each. "
+            f"Got {columns!r} instead."
+        )
+    return tuple(canonical(name) for name in names)
+
+
 class Clock:
     """Times of a file in microseconds.
 
