@@ -26,15 +26,11 @@ def unpack_lz4(data: bytes) -> bytes:
     reader = lz4.frame.LZ4FrameDecompressor()
     try:
         prefix = reader.decompress(data, max_length=4)
-        packet = reader.decompress(b"", max_length=_length(prefix, data) + 1)
+        packet = b""
+        if not reader.eof:
+            packet = reader.decompress(b"", max_length=_length(prefix, data) + 1)
     except (RuntimeError, EOFError, ValueError, MemoryError) as error:
         raise CompressionError(f"LZ4 cannot decode it ({_first_line(error)})") from None
-    if not reader.eof:
-        # The mark of the frame's end comes after the last byte of content.
-        try:
-            packet += reader.decompress(b"", max_length=1)
-        except (RuntimeError, EOFError, ValueError) as error:
-            raise CompressionError(f"LZ4 cannot decode it ({_first_line(error)})") from None
     if not reader.eof or reader.unused_data:
         raise CompressionError("its LZ4 frame does not end where the packet ends")
     return _checked(prefix + packet)
