@@ -65,23 +65,37 @@ def fill_bins(
     close_bin: Callable,
     n_threads: int,
     n_phases: int = 1,
+    in_turn: bool = False,
     dtype: type,
+    **constants: object,
 ) -> np.ndarray:
     """Show every bin's events to the three templates; return which recordings could be encoded.
 
     ``open_bin(i, b, arguments)`` returns what ``add(events, opened, arguments)`` adds to, a block
     of events at a time, until it returns False; ``close_bin(opened, i, b, arguments)`` ends a bin.
     Bins that must not be filled at the same time belong to different phases: bin b to phase
-    ``b % n_phases``. The types of `arguments` must follow from the dtype of `encoded`; the
-    templates find `dtype` under this name.
+    ``b % n_phases``. Those of a recording are filled one after the other if `in_turn`. The types
+    of `arguments` must follow from the dtype of `encoded`; the templates find `dtype` and
+    `constants` under these names.
     """
     done = np.ones(len(X), bool)
     n_bins = edges.shape[1] - 1
     for phase in range(min(n_phases, n_bins)):
+        bins_of_phase = -(-(n_bins - phase) // n_phases)
         share(
             _visit,
-            len(X) * -(-(n_bins - phase) // n_phases),
-            (phase, n_phases, X.events, *X.bounds(), edges, *sensor_size, done, arguments),
+            len(X) if in_turn else len(X) * bins_of_phase,
+            (
+                bins_of_phase if in_turn else 1,
+                phase,
+                n_phases,
+                X.events,
+                *X.bounds(),
+                edges,
+                *sensor_size,
+                done,
+                arguments,
+            ),
             work=X.n_events + encoded.size,
             n_threads=n_threads,
             _open_bin=open_bin,
@@ -89,6 +103,7 @@ def fill_bins(
             _close_bin=close_bin,
             dtype=dtype,
             real=encoded.dtype.type,
+            **constants,
         )
     return done
 
@@ -174,12 +189,13 @@ def _first_at(t, time, low, high):
 
 
 def _visit(
-    first, last, phase, n_phases, events, starts, stops, edges, width, height, done, arguments
-):
-    """Encode the bins number `first` to `last` - 1 of a phase."""
+    first, last, unit, phase, n_phases, events, starts, stops, edges, width, height, done,
+    arguments,
+):  # fmt: skip
+    """Encode the bins of a phase, counted in units, from number `first` to `last` - 1."""
     n_bins = edges.shape[1] - 1
     bins_of_phase = (n_bins - phase + n_phases - 1) // n_phases
-    for item in range(first, last):
+    for item in range(first * unit, last * unit):
         i, b = item // bins_of_phase, phase + n_phases * (item % bins_of_phase)
         if not done[i]:
             continue

@@ -1,7 +1,8 @@
 """Time surfaces at the speed of memory: the templates of a bin, and what later bins inherit.
 
-Each bin is filled by itself, with one exponential for each pixel that it touches. Then a pixel
-without an event takes the value of the bin before, decayed, from the first bin to the last.
+Each bin is filled by itself, with one exponential for each pixel. Then a pixel without an event
+takes the value of the bin before, decayed: at once where a thread has whole recordings, else when
+all bins are filled.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .._events import EventCollection
 from ._bins_numba import Edges, fill_bins, find_edges, pixel_numbers, share
 from ._time_surface_reference import SurfacePlan
 
-dtype = np.float32  # of the surfaces; bound by `fill_bins`
+dtype, _exp = np.float32, None  # of the surfaces; bound by `fill_bins`
 
 
 def encode_collection(
@@ -23,19 +24,28 @@ def encode_collection(
     """Fill zeroed surfaces and the losses; return which recordings are done."""
     found = find_edges(X, plan.bins, lost, n_threads)
     readings = _readings(X, plan, found)
+    decay = np.exp(-np.diff(readings, axis=1) / plan.tau, dtype=np.float64).astype(surfaces.dtype)
+    in_turn = len(X) >= 4 * n_threads
+    single = surfaces.dtype == np.float32
     done = fill_bins(
         X,
         found.edges,
         plan.sensor_size,
         surfaces,
-        (surfaces, readings, found.limits, plan.tau, *pixel_numbers(plan.sensor_size)),
+        (
+            surfaces, readings, found.limits, surfaces.dtype.type(-1 / plan.tau),
+            *pixel_numbers(plan.sensor_size), decay, in_turn,
+        ),
         open_bin=_open_surface,
         add=_add,
         close_bin=_close_surface,
         n_threads=n_threads,
+        in_turn=in_turn,
         dtype=surfaces.dtype.type,
-    )
-    decay = np.exp(-np.diff(readings, axis=1) / plan.tau).astype(surfaces.dtype)
+        _exp=_exp_single if single else _exp_double,
+    )  # fmt: skip
+    if in_turn:
+        return done
     rows = surfaces.reshape(len(X), plan.bins.n, -1, plan.sensor_size[0])
     share(
         _inherit,
@@ -70,7 +80,7 @@ def _open_surface(i, b, arguments):
 def _add(events, opened, arguments):
     """Write how long before the reading each event is, plus 1 so that 0 is a pixel without any."""
     surface, until, start = opened
-    row, column = arguments[4:]
+    row, column = arguments[4], arguments[5]
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     brighter, darker = np.uint64(len(surface) // 2), np.uint64(0)
     for k in range(len(events)):
@@ -80,12 +90,39 @@ def _add(events, opened, arguments):
 
 
 def _close_surface(opened, i, b, arguments):
-    """Turn ages into the values of the surface."""
-    surface, tau = opened[0], arguments[3]
-    for i in range(len(surface)):
-        age = surface[i]
-        if age > 0:
-            surface[i] = dtype(math.exp((1.0 - age) / tau))
+    """Turn ages into the values of the surface, and take over what is left of the bin before."""
+    surfaces, rate, decay, in_turn = arguments[0], arguments[3], arguments[6], arguments[7]
+    surface = opened[0]
+    before = surfaces[i, max(b - 1, 0)].reshape(-1)
+    left = decay[i, b - 1] if in_turn and b > 0 else dtype(0)
+    for pixel in range(len(surface)):
+        age = surface[pixel]
+        own = _exp((age - dtype(1)) * rate) if age > dtype(0) else dtype(0)
+        inherited = before[pixel] * left
+        surface[pixel] = own if own > inherited else inherited
+
+
+def _exp_double(x):
+    """Return the exponential."""
+    return math.exp(x)
+
+
+def _exp_single(x):
+    """Return the exponential of a number of at most 0, in a form that vectorises.
+
+    With x = (n + f) log 2 and f in [-1/2, 1/2], it is 2^n times a polynomial in f.
+    """
+    y = max(x, np.float32(-87.0)) * np.float32(1.4426950408889634)
+    n = np.floor(y + np.float32(0.5))
+    f = y - n
+    value = np.float32(1.5403530393381609e-4)
+    value = value * f + np.float32(1.3333558146428443e-3)
+    value = value * f + np.float32(9.6181291076284772e-3)
+    value = value * f + np.float32(5.5504108664821580e-2)
+    value = value * f + np.float32(2.4022650695910071e-1)
+    value = value * f + np.float32(6.9314718055994531e-1)
+    value = value * f + np.float32(1.0)
+    return value * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
 def _inherit(first, last, surfaces, decay):
