@@ -30,7 +30,10 @@ def alone():
 def left(alone, tmp_path_factory):
     """Return a function that reads what the processes have left."""
     folder = tmp_path_factory.mktemp("ranks")
-    context = multiprocessing.get_context("spawn")
+    # one process imports torch, and the others are its copies
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context.set_forkserver_preload([ranks.__name__])
     processes = [
         context.Process(target=ranks.run_rank, args=(rank, str(folder)))
         for rank in range(ranks.SIZE)
