@@ -28,3 +28,9 @@ def drawn(n, n_events=40, seed=0, ordered=True):
         x, y = rng.integers(WIDTH, size=size), rng.integers(HEIGHT, size=size)
         recordings.append(recording(np.sort(t) if ordered else t, x, y, rng.random(size) < 0.5))
     return EventCollection(recordings, sensor_size=(WIDTH, HEIGHT))
+
+
+def is_subsequence(part, whole):
+    """Tell whether the rows of `part` occur in `whole` in the same order."""
+    rest = iter(whole.tolist())
+    return all(event in rest for event in part.tolist())

@@ -18,7 +18,7 @@ from skspike._events import EVENT_DTYPE
 from skspike.datasets import make_moving_shapes
 from skspike.encoders import Crop, Denoise, HotPixelFilter, RefractoryFilter, Resize
 from skspike.encoders._filters_base import blocks
-from tests.encoders.filters import HEIGHT, WIDTH, drawn, recording
+from tests.encoders.filters import HEIGHT, WIDTH, drawn, is_subsequence, recording
 
 FILTERS = [
     Crop(x=(1, 6), t=(5, 30), shift=False),
@@ -49,12 +49,6 @@ def X():
 
 
 # Laws --------------------------------------------------------------------------------------------
-
-
-def is_subsequence(part, whole):
-    """Tell whether the rows of `part` occur in `whole` in the same order."""
-    rest = iter(whole.tolist())
-    return all(event in rest for event in part.tolist())
 
 
 @pytest.mark.parametrize("cleaner", [FILTERS[i] for i in (0, 2, 3, 4, 5)], ids=str)
