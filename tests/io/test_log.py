@@ -1,3 +1,4 @@
+import pickle
 import warnings
 
 import pytest
@@ -17,6 +18,14 @@ def test_a_damage_raises_with_place_and_reason():
     ) as caught:
         DecodeLog("a.raw", False).damage(None, "it is broken")
     assert caught.value.offset is None
+
+
+def test_an_error_survives_the_way_from_another_process():
+    with pytest.raises(EventFormatError) as caught:
+        DecodeLog("a.raw", False).damage(12, "it is broken")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
+    assert (copy.path, copy.offset, copy.reason) == ("a.raw", 12, "it is broken")
 
 
 def test_salvaged_damages_are_counted():
