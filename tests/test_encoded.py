@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from skspike import EventCollection, FrameEncoder, _encoded
+from skspike import EventCollection, FrameEncoder, _encoded, config_context
 from skspike._encode_block import row_digests
 from skspike._encoded import EncodedRows
 from skspike.datasets import make_moving_shapes
@@ -26,6 +26,14 @@ def make_rows(X, encoder=None, **params):
     return EncodedRows(encoder, X, owner="Owner", check=raise_for, **params)
 
 
+@pytest.fixture
+def plain():
+    """Encode without compiled code, so that processes are sooner ready."""
+    with config_context(backend="reference"):
+        yield
+
+
+@pytest.mark.usefixtures("plain")
 def test_rows_are_those_of_one_array(X, tmp_path, monkeypatch):
     """The array is made at once, in blocks, by other processes, from a file, from a cache."""
     frames = FrameEncoder(3).fit_transform(X)
@@ -125,8 +133,8 @@ def test_the_sample_is_encoded_once_where_there_is_a_cache(X, tmp_path):
     assert len(encoded(log)) == len(set(rows._source._keys)) == 40
 
 
-def test_closing_ends_the_processes(X, monkeypatch):
-    monkeypatch.setattr(_encoded, "_BLOCK", 1)
+@pytest.mark.usefixtures("plain")
+def test_closing_ends_the_processes(X):
     rows = make_rows(X, n_jobs=2)
     stream = rows.stream([np.arange(4)] * 10)
     next(stream)

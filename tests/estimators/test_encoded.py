@@ -10,7 +10,7 @@ import torch
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-from skspike import EventCollection, FrameEncoder
+from skspike import EventCollection, FrameEncoder, config_context
 from skspike._encoded import EncodedRows
 from skspike._workers import WorkerPool
 from skspike.estimators._encoded import StreamedRows, open_rows
@@ -44,6 +44,13 @@ def pools(monkeypatch):
     return pids
 
 
+@pytest.fixture
+def plain():
+    """Encode without compiled code, so that processes are sooner ready."""
+    with config_context(backend="reference"):
+        yield
+
+
 def rows_of(X, **params) -> EncodedRows:
     encoder = FrameEncoder(3, **params).fit(X)
     return EncodedRows(encoder, X, owner="Owner", check=None)
@@ -52,6 +59,7 @@ def rows_of(X, **params) -> EncodedRows:
 # --- The same fit, whichever way the rows come ---
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_fit_does_not_depend_on_where_the_rows_are(data, tmp_path, pools):
     X, y = data
     weight = np.arange(24) % 4
@@ -191,6 +199,7 @@ class Act(Callback):
         self.action()
 
 
+@pytest.mark.usefixtures("plain")
 def test_processes_end_with_the_fit_however_it_ends(data, pools):
     X, y = data
     many, labels = X[np.tile(np.arange(24), 4)], np.tile(y, 4)
@@ -210,6 +219,7 @@ def test_processes_end_with_the_fit_however_it_ends(data, pools):
     assert not any(map(is_alive, pools))
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_killed_process_is_an_error_and_no_hang(data, pools):
     X, y = data
     many, labels = X[np.tile(np.arange(24), 4)], np.tile(y, 4)
