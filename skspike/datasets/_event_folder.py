@@ -41,7 +41,7 @@ def load_event_folder(
     groups : {"folder"} or callable, default=None
         What the groups are: with "folder" the names of the folders in which the files lie, below
         those of the classes if there are any; with a callable, what it returns for the path of a
-        file, a :class:`pathlib.Path` relative to `root`. By default the column ``group`` of
+        file, a ``pathlib.Path`` relative to `root`. By default the column ``group`` of
         `labels` if there is one, else there are none.
     sensor_size : tuple of int (width, height), default=None
         Size of the sensor in pixels. By default that stated by the files, else the smallest that

@@ -55,7 +55,7 @@ class DeltaEncoder(ScaledSignalEncoder):
         Shape of a sample, without the first axis.
     n_features_in_ : int
         Number of features of each step where samples are series, number of columns of a table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where `X` had names.
 
     Raises

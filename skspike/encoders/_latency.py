@@ -52,7 +52,7 @@ class LatencyEncoder(ScaledSignalEncoder):
         Shape of a sample, without the first axis.
     n_features_in_ : int
         Number of features, of each step where samples are series.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` had names.
 
     Raises
