@@ -76,6 +76,29 @@ class _Segment:
         values = stored.astype(self.dtype).reshape(self.shape)
         return StoredRow(values, entry.digest, payload[entry.size :].decode())
 
+    def write(
+        self, keys: Sequence[bytes], rows: np.ndarray, digests: np.ndarray, note: bytes
+    ) -> dict[bytes, _Entry]:
+        """Write rows with their note, and then the entries that tell of them."""
+        entries = {}
+        with (
+            open(self.path.with_suffix(".rows"), "ab") as data,
+            open(self.path.with_suffix(".index"), "ab") as index,
+        ):
+            for key, row, digest in zip(keys, rows, digests.tolist(), strict=True):
+                small = narrowed(row)
+                values = (row if small is None else small).tobytes()
+                sizes, checksum = (len(values), len(note)), zlib.crc32(values + note)
+                entries[key] = _Entry(
+                    self, digest, data.tell(), *sizes, small is not None, checksum
+                )
+                data.write(values + note)
+            data.flush()
+            packed = b"".join(_packed(key, entry[1:]) for key, entry in entries.items())
+            index.write(packed)
+        self.read += len(packed)
+        return entries
+
 
 class RowStore:
     """Rows of one shape and dtype, in a folder that several processes share.
@@ -133,27 +156,15 @@ class RowStore:
         self, keys: Sequence[bytes], rows: np.ndarray, digests: np.ndarray, note: str
     ) -> None:
         """Store rows, all with one note; `writing` must have been entered."""
-        segment = self._writable_segment(rows)
-        text = note.encode()
-        with (
-            open(segment.path.with_suffix(".rows"), "ab") as data,
-            open(segment.path.with_suffix(".index"), "ab") as index,
-        ):
-            entries = []
-            for key, row, digest in zip(keys, rows, digests.tolist(), strict=True):
-                small = narrowed(row)
-                values = (row if small is None else small).tobytes()
-                start, checksum = data.tell(), zlib.crc32(values + text)
-                data.write(values + text)
-                fields = (digest, start, len(values), len(text), small is not None, checksum)
-                entries.append((key, fields))
-            data.flush()
-            packed = b"".join(_packed(key, fields) for key, fields in entries)
-            index.write(packed)
         with self._mutex:
-            segment.read += len(packed)
-            for key, fields in entries:
-                self._add(key, _Entry(segment, *fields))
+            segment = self._writable_segment(rows)
+            try:
+                entries = segment.write(keys, rows, digests, note.encode())
+            except BaseException:
+                self._own = None  # nobody knows where its files end
+                raise
+            for key, entry in entries.items():
+                self._add(key, entry)
 
     def refresh(self) -> None:
         """See what other processes have written or deleted."""

@@ -7,16 +7,20 @@ import os
 import pickle
 import queue
 import signal
+import struct
 import subprocess
 import sys
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO
 
 from joblib import wrap_non_picklable_objects
 
 from .exceptions import ProcessLostError
 
+_LENGTH = struct.Struct("<Q")
 # tasks given to each worker ahead of the one whose result is awaited
 _AHEAD = 2
 # each worker computes in one thread: there are as many workers as were asked for
@@ -84,19 +88,20 @@ class WorkerPool:
 
     def _ask(self, function: Callable, task: tuple):
         """Have an idle process compute a task; return the result, or raise what it raised."""
-        worker, idle = self._idle.get(), self._idle
         request = _pickled((function, task))
+        idle = self._idle
+        worker = idle.get()
         try:
-            worker.stdin.write(request)
-            worker.stdin.flush()
-            result, error = pickle.load(worker.stdout)
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as lost:
+            _send(worker.stdin, request)
+            answer = _receive(worker.stdout)
+        except (OSError, EOFError, ValueError) as lost:  # ValueError: the pipe was closed meanwhile
             raise ProcessLostError(
                 f"A worker process of {self.owner} ended before its work was done, perhaps killed "
                 "for want of memory. Choose a smaller n_jobs, or n_jobs=1 to see what happens."
             ) from lost
         finally:
             idle.put(worker)
+        result, error = pickle.loads(answer)
         if error is not None:
             raise error
         return result
@@ -109,28 +114,43 @@ def serve() -> None:
     os.dup2(2, 1)  # what a task prints is no answer
     while True:
         try:
-            function, task = pickle.load(sys.stdin.buffer)
+            request = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        except Exception as error:
-            answer = None, error
-        else:
-            answer = _answer(function, task)
+        answer = _answer(request)
         try:
             content = _pickled(answer)
         except Exception as error:
             sentence = f"What a worker computed cannot be pickled: {error}"
             content = _pickled((None, TypeError(sentence)))
-        answers.write(content)
-        answers.flush()
+        _send(answers, content)
 
 
-def _answer(function: Callable, task: tuple) -> tuple:
-    """Return what a function returns, or what it raises."""
+def _answer(request: bytes) -> tuple:
+    """Return what the function of a request returns, or what it raises."""
     try:
+        function, task = pickle.loads(request)
         return function(*task), None
     except Exception as error:
+        error.add_note(f"It was raised in a worker process:\n{traceback.format_exc()}")
         return None, error
+
+
+def _send(pipe: IO[bytes], content: bytes) -> None:
+    """Write a message, its length first."""
+    pipe.write(_LENGTH.pack(len(content)))
+    pipe.write(content)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> bytes:
+    """Read a message; raise EOFError if the other end closes before it is complete."""
+    head = pipe.read(_LENGTH.size)
+    size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
+    content = pipe.read(size)
+    if len(head) < _LENGTH.size or len(content) < size:
+        raise EOFError
+    return content
 
 
 def _pickled(pair: tuple) -> bytes:

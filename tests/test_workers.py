@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 
 import pytest
 
@@ -81,6 +82,13 @@ def test_errors_that_cannot_travel_are_errors_all_the_same(pool):
         list(pool.map(threading.Lock, [()]))
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         list(pool.map(_Unloadable(), [()]))
+    with pytest.raises(TypeError, match="cannot pickle"):
+        list(pool.map(len, [([threading.Lock()],)] * 5))
+    large = "x" * 300_000
+    with pytest.raises(ValueError, match="'x' is not in deque") as caught:
+        list(pool.map(deque.index, [(deque(), "x"), (deque(), large)]))
+    assert "raised in a worker process" in caught.value.__notes__[0]
+    assert list(pool.map(len, [(large,)] * 5)) == [300_000] * 5
     assert list(pool.map(print, [("no answer",)])) == [None]
 
 
