@@ -47,7 +47,7 @@ def _decode(path: Path, log: DecodeLog, chunk: int) -> Iterator[Block]:
             data = np.frombuffer(rest + block, np.uint8)
             events = np.empty(len(data) // coding.size, EVENT_DTYPE)
             places = np.empty(len(events), np.int64)
-            n, used, t = decode(data, t, *coding, events, places)
+            n, used, t = decode(data, t, *coding, *log.sensor_size, events, places)
             yield Block(events[:n], lambda k, at=offset, places=places: at + int(places[k]))
             offset, rest = offset + used, data[used:].tobytes()
         if rest:

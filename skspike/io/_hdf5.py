@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._event_columns import EVENT_DTYPE
+from .._event_columns import EVENT_DTYPE, MAX_TIME
 from ._columns import pack_block
 from ._format import Block, EventFormat
 from ._hdf5_rehearsal import rehearse
@@ -20,9 +20,13 @@ from ._log import DecodeLog
 from ._tables import Clock, find_columns
 
 _MARK = b"\x89HDF\r\n\x1a\n"
-_LARGEST_CHUNK = 2**28  # bytes that HDF5 decompresses at once
+_LARGEST_CHUNK = 2**26  # bytes that HDF5 decompresses at once
 _FILTERS = {36559: "ECF, of Prophesee's Metavision", 32001: "Blosc", 32015: "Zstandard"}
-_FAULTS = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
+# What h5py raises for a damaged file.
+_FAULTS = (
+    *(AttributeError, IndexError, KeyError, MemoryError, OSError, OverflowError),
+    *(RuntimeError, TypeError, ValueError),
+)
 
 _Read = Callable[[int, int], dict[str, np.ndarray]]
 
@@ -104,7 +108,7 @@ def _decode_place(place, log: DecodeLog, chunk: int, recording: int, h5py) -> It
     try:
         read, datasets = _reader(place, h5py)
         n = _n_readable(place, datasets, log, h5py)
-        shift = _time_offset(place, n, log)
+        shift = _time_offset(place, n, log, h5py)
     except _FAULTS as error:
         log.damage(None, f"HDF5 cannot read {place.name!r} ({_sentence(error)})")
         return
@@ -119,7 +123,7 @@ def _decode_place(place, log: DecodeLog, chunk: int, recording: int, h5py) -> It
             log.damage(where(0), f"HDF5 cannot read it ({_sentence(error)})", n_events=stop - start)
             continue
         t = clock.microseconds(columns["t"])
-        columns["t"] = t + shift if shift else t
+        columns["t"] = _shifted(t, shift)
         yield pack_block(log, columns, where, recording)
 
 
@@ -210,15 +214,28 @@ def _plugins(h5py, code: int) -> bool:
     return bool(h5py.h5z.filter_avail(code))
 
 
-def _time_offset(place, n: int, log: DecodeLog) -> int:
+def _shifted(t: np.ndarray, shift: int) -> np.ndarray:
+    """Return times plus an offset; what is too large for a time stays so."""
+    if not shift or t.dtype.kind == "f":
+        return t + shift
+    if t.dtype.kind == "u":
+        t = np.minimum(t, np.array(min(2 * MAX_TIME, np.iinfo(t.dtype).max), t.dtype))
+    return t.astype(np.int64) + shift
+
+
+def _time_offset(place, n: int, log: DecodeLog, h5py) -> int:
     """Return the offset that DSEC keeps beside its group of events, and check its index."""
     parent = place.parent
-    index = parent.get("ms_to_idx")
-    if index is not None and index.ndim == 1 and len(index) and int(index[-1]) > n:
+    index, offset = parent.get("ms_to_idx"), parent.get("t_offset")
+    if isinstance(index, h5py.Dataset) and index.shape and len(index) and int(index[-1]) > n:
         reason = f"its index names event {int(index[-1])}, and {n} events are there"
         log.damage(None, reason, n_events=int(index[-1]) - n)
-    offset = parent.get("t_offset")
-    return 0 if offset is None else int(np.asarray(offset[()]).reshape(-1)[0])
+    if not isinstance(offset, h5py.Dataset) or offset.size != 1:
+        return 0
+    shift = int(np.asarray(offset[()]).reshape(-1)[0])
+    if abs(shift) > MAX_TIME:
+        raise ValueError(f"its times begin at {shift} µs")
+    return shift
 
 
 def _locator(dataset, start: int) -> Callable[[int], int | None]:

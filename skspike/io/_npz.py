@@ -45,9 +45,9 @@ def _read_header(file: io.BufferedIOBase) -> _Array:
     text = file.read(size)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of odd expressions
+            warnings.simplefilter("ignore")  # of odd expressions and old names
             header = ast.literal_eval(text.decode("utf-8" if mark[6] == 3 else "latin-1").strip())
-        shape, dtype = header["shape"], np.lib.format.descr_to_dtype(header["descr"])
+            shape, dtype = header["shape"], np.lib.format.descr_to_dtype(header["descr"])
     except Exception as error:  # a damaged expression can fail in any way
         reason = f"the header of an array cannot be read ({type(error).__name__})"
         raise ValueError(reason) from None

@@ -68,4 +68,5 @@ class Clock:
         t = t.astype(np.float64)
         if self.seconds is None and len(t):
             self.seconds = bool((t != np.trunc(t))[np.isfinite(t)].any())
-        return np.rint(t * 1e6) if self.seconds else t
+        with np.errstate(over="ignore"):  # to infinity, which is no time
+            return np.rint(t * 1e6) if self.seconds else t
