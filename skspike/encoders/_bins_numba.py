@@ -80,22 +80,13 @@ def fill_bins(
     """
     done = np.ones(len(X), bool)
     n_bins = edges.shape[1] - 1
-    for phase in range(min(n_phases, n_bins)):
-        bins_of_phase = -(-(n_bins - phase) // n_phases)
+    phases = [np.arange(phase, n_bins, n_phases) for phase in range(min(n_phases, n_bins))]
+    for bins in [np.concatenate(phases)] if in_turn else phases:
         share(
             _visit,
-            len(X) if in_turn else len(X) * bins_of_phase,
-            (
-                bins_of_phase if in_turn else 1,
-                phase,
-                n_phases,
-                X.events,
-                *X.bounds(),
-                edges,
-                *sensor_size,
-                done,
-                arguments,
-            ),
+            len(X) if in_turn else len(X) * len(bins),
+            (bins, len(bins) if in_turn else 1, X.events, *X.bounds(), edges, *sensor_size, done,
+             arguments),
             work=X.n_events + encoded.size,
             n_threads=n_threads,
             _open_bin=open_bin,
@@ -104,7 +95,7 @@ def fill_bins(
             dtype=dtype,
             real=encoded.dtype.type,
             **constants,
-        )
+        )  # fmt: skip
     return done
 
 
@@ -188,15 +179,11 @@ def _first_at(t, time, low, high):
     return low
 
 
-def _visit(
-    first, last, unit, phase, n_phases, events, starts, stops, edges, width, height, done,
-    arguments,
-):  # fmt: skip
-    """Encode the bins of a phase, counted in units, from number `first` to `last` - 1."""
+def _visit(first, last, bins, unit, events, starts, stops, edges, width, height, done, arguments):
+    """Encode `bins` of all recordings, counted in units, from number `first` to `last` - 1."""
     n_bins = edges.shape[1] - 1
-    bins_of_phase = (n_bins - phase + n_phases - 1) // n_phases
     for item in range(first * unit, last * unit):
-        i, b = item // bins_of_phase, phase + n_phases * (item % bins_of_phase)
+        i, b = item // len(bins), bins[item % len(bins)]
         if not done[i]:
             continue
         recording = events[starts[i] : stops[i]]

@@ -37,6 +37,7 @@ def encode_collection(
         close_bin=_close_interval,
         n_threads=n_threads,
         n_phases=2,
+        in_turn=len(X) >= 4 * n_threads,
         dtype=plan.dtype.type,
     )
 
