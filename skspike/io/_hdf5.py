@@ -202,7 +202,7 @@ def _check_filters(dataset, log: DecodeLog, h5py) -> None:
             if code == 36559
             else "install the package hdf5plugin"
         )
-        raise OSError(f"it is compressed with {name}, which h5py does not have: {need}")
+        raise ValueError(f"it is compressed with {name}, which h5py does not have: {need}")
 
 
 def _plugins(h5py, code: int) -> bool:

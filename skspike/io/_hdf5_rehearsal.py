@@ -42,21 +42,22 @@ class _Rehearsal:
     def _ask(self, path: str) -> str:
         """Have a file read, by a new process if there is none or the last one was lost."""
         try:
-            if self._child is None or self._owner != os.getpid():
-                self._start()
+            if (self._child is None or self._owner != os.getpid()) and not self._start():
+                self.stop()
+                return ""  # without the other process files are trusted
             self._child.stdin.write(json.dumps(path) + "\n")
             self._child.stdin.flush()
         except OSError:
             self.stop()
-            return ""  # where processes cannot be started, files are trusted
+            return ""
         answer = self._answer(PATIENCE)
         if answer == "done":
             return ""
         self.stop()
         return f"the library loops for {PATIENCE:g} s" if answer is None else "the library crashes"
 
-    def _start(self) -> None:
-        """Start the process and wait until it has imported h5py."""
+    def _start(self) -> bool:
+        """Start the process; tell whether it has imported h5py."""
         self._owner = os.getpid()
         self._child = subprocess.Popen(
             [sys.executable, __file__],
@@ -67,8 +68,7 @@ class _Rehearsal:
         )
         self._lines: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=self._listen, args=(self._child, self._lines), daemon=True).start()
-        if self._answer(_START) != "ready":
-            raise OSError("the process did not start")
+        return self._answer(_START) == "ready"
 
     @staticmethod
     def _listen(child: subprocess.Popen, lines: queue.SimpleQueue) -> None:
