@@ -1,10 +1,20 @@
 """Exceptions and warnings of skspike: each carries one sentence saying what, where and got what."""
 
-__all__ = ["BackendError", "EventFormatError", "EventLossWarning", "ProcessLostError"]
+__all__ = [
+    "BackendError",
+    "DownloadError",
+    "EventFormatError",
+    "EventLossWarning",
+    "ProcessLostError",
+]
 
 
 class BackendError(RuntimeError):
     """A backend asked for by name cannot serve the call."""
+
+
+class DownloadError(OSError):
+    """A file cannot be downloaded, or what came is not what it should be."""
 
 
 class EventFormatError(ValueError):

@@ -62,6 +62,7 @@ def test_our_errors_are_caught_by_a_builtin_name(name):
     error = getattr(exceptions, name)
     bases = {
         "BackendError": RuntimeError,
+        "DownloadError": OSError,
         "EventFormatError": ValueError,
         "ProcessLostError": RuntimeError,
     }

@@ -1,7 +1,20 @@
-"""Datasets: ``load_*`` ships with what is installed, ``make_*`` invents."""
+"""Datasets: ``load_*`` reads what is there, ``make_*`` invents, ``fetch_*`` downloads once."""
 
+from ._data_home import get_data_home
 from ._digits import load_digits_events
 from ._event_folder import load_event_folder
+from ._heidelberg import fetch_shd, fetch_ssc
+from ._ncaltech101 import fetch_ncaltech101
+from ._nmnist import fetch_nmnist
 from ._shapes import make_moving_shapes
 
-__all__ = ["load_digits_events", "load_event_folder", "make_moving_shapes"]
+__all__ = [
+    "fetch_ncaltech101",
+    "fetch_nmnist",
+    "fetch_shd",
+    "fetch_ssc",
+    "get_data_home",
+    "load_digits_events",
+    "load_event_folder",
+    "make_moving_shapes",
+]

@@ -1,0 +1,221 @@
+"""Download a file: resumed where it broke off, and named only when its checksum is right."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..exceptions import DownloadError
+from ._lock import locked
+
+_BLOCK = 2**18  # bytes
+_TIMEOUT = 60.0  # s without a byte
+_PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that may be better next time
+_PAGE = 0.05  # of the whole: how often progress is printed
+
+
+class _BrokenOffError(Exception):
+    """The transfer ended early, for the given reason; to ask again may help."""
+
+
+def download(url, target, *, checksum, n_retries=3, delay=1.0, timeout=_TIMEOUT, verbose=False):
+    """Download a file, unless it is there already.
+
+    Parameters
+    ----------
+    url : str
+        Where the file is.
+    target : str or path-like
+        Where to put it. The bytes that have come are beside it in ``<target>.part`` until all are
+        there and their checksum is right.
+    checksum : str
+        ``"md5:"`` or ``"sha256:"``, and the digest in hexadecimal digits.
+    n_retries : int, default=3
+        How often to ask again without a single new byte.
+    delay : float, default=1.0
+        Seconds before the first of these; each next one waits twice as long.
+    timeout : float, default=60.0
+        Seconds without a byte after which a transfer counts as broken.
+    verbose : bool, default=False
+        Whether to print how far it is.
+
+    Returns
+    -------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    DownloadError
+        If the server cannot be reached, if it answers that there is no such file, if the checksum
+        is wrong, or if the disk is full. It is an ``OSError``.
+
+    Notes
+    -----
+    What is left of a broken download is kept for the next call. Whether it belongs to the file as
+    it is now, the checksum tells: if that is wrong after a resumed download, all is loaded anew.
+    """
+    target = Path(target)
+    with locked(target.with_name(target.name + ".lock")):
+        if has_checksum(target, checksum):
+            return target
+        part = target.with_name(target.name + ".part")
+        resumed = _transfer(url, part, n_retries, delay, timeout, verbose)
+        if resumed and not has_checksum(part, checksum):
+            part.unlink()
+            _transfer(url, part, n_retries, delay, timeout, verbose)
+        if not has_checksum(part, checksum):
+            found = _checksum(part, checksum)
+            part.unlink()
+            raise DownloadError(
+                f"The file of {url} must have the checksum {checksum!r}. Got {found!r} instead."
+            )
+        os.replace(part, target)
+    return target
+
+
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Tell whether a file is there and is what a checksum says."""
+    return path.exists() and _checksum(path, checksum) == checksum.lower()
+
+
+def _checksum(path: Path, like: str) -> str:
+    """Return the checksum of a file, made as another one."""
+    method = like.partition(":")[0]
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(method, usedforsecurity=False))
+    return f"{method}:{found.hexdigest()}"
+
+
+def _transfer(url: str, part: Path, n_retries: int, delay: float, timeout, verbose) -> bool:
+    """Load what a part lacks, asking again as often as may be; tell whether bytes were there."""
+    transfer = _Transfer(url, part, timeout, verbose)
+    resumed = transfer.size() > 0
+    most, failures = 0, 0
+    while True:
+        try:
+            transfer.request()
+            return resumed
+        except _BrokenOffError as error:
+            failures = 0 if transfer.size() > most else failures + 1
+            most = max(transfer.size(), most)
+            if failures > n_retries:
+                raise DownloadError(f"{url} cannot be downloaded: {error}.") from error
+            time.sleep(delay * 2 ** max(failures - 1, 0))
+
+
+class _Transfer:
+    """A file on its way into a part."""
+
+    def __init__(self, url: str, part: Path, timeout: float, verbose: bool) -> None:
+        self.url, self.part, self.timeout, self.verbose = url, part, timeout, verbose
+        self._version: str | None = None  # of the file, as the server names it
+
+    def size(self) -> int:
+        """Return how many bytes have come."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def request(self) -> None:
+        """Ask for what the part lacks, and append it."""
+        request = urllib.request.Request(self.url, headers={"User-Agent": "skspike"})
+        if self.size():
+            request.add_header("Range", f"bytes={self.size()}-")
+            if self._version:
+                request.add_header("If-Range", self._version)
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                begin, end = _range(response)
+                if begin in (0, self.size()):
+                    self._version = _version(response)
+                    self._append(response, begin, end)
+                    return
+        except urllib.error.HTTPError as error:
+            if error.code != 416 or not self.size():
+                raise self._refusal(error) from error
+        except urllib.error.URLError as error:
+            raise _BrokenOffError(f"the server cannot be reached ({error.reason})") from error
+        except DownloadError:
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            raise _BrokenOffError(f"the transfer broke off ({error})") from error
+        self.part.unlink()  # the server's file is another, or has no more bytes
+        self.request()
+
+    def _refusal(self, error: urllib.error.HTTPError) -> Exception:
+        """Return the exception for a status, by whether to ask again may help."""
+        reason = f"the server answers {error.code} {error.reason}"
+        if error.code in _PASSING:
+            return _BrokenOffError(reason)
+        return DownloadError(f"{self.url} cannot be downloaded: {reason}.")
+
+    def _append(self, response, begin: int, end: int | None) -> None:
+        """Write an answer to its place in the part."""
+        with _Output(self.part, begin) as output:
+            told = begin
+            while block := response.read(_BLOCK):
+                output.write(block)
+                now = output.position
+                if self.verbose and end and (now - told >= _PAGE * end or now == end):
+                    told = now
+                    print(f"{self.url}: {now / 1e6:,.1f} of {end / 1e6:,.1f} MB", file=sys.stderr)
+            if end is not None and output.position != end:
+                raise _BrokenOffError(f"it ended after {output.position:,} of {end:,} bytes")
+
+
+class _Output:
+    """A part that is written: what goes wrong here is no fault of the server."""
+
+    def __init__(self, part: Path, begin: int) -> None:
+        self._part, self.position = part, begin
+        with self._named():
+            self._file = open(part, "r+b" if part.exists() else "w+b")  # noqa: SIM115
+            self._file.truncate(begin)
+            self._file.seek(begin)
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, *error) -> None:
+        with self._named():
+            self._file.close()
+
+    def write(self, block: bytes) -> None:
+        """Append a block."""
+        with self._named():
+            self._file.write(block)
+            self._file.flush()
+        self.position += len(block)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Turn errors of the disk into ours."""
+        try:
+            yield
+        except OSError as error:
+            raise DownloadError(
+                f"{str(self._part)!r} cannot be written: {error.strerror}."
+            ) from error
+
+
+def _range(response) -> tuple[int, int | None]:
+    """Return at which byte an answer begins, and at which it ends if it says so."""
+    length = response.headers.get("Content-Length")
+    if response.status != 206:
+        return 0, int(length) if length else None
+    said = re.match(r"bytes (\d+)-(\d+)/", response.headers.get("Content-Range", ""))
+    return (int(said[1]), int(said[2]) + 1) if said else (-1, None)
+
+
+def _version(response) -> str | None:
+    """Return what names this version of a file, if the server says it."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag.startswith('"') else response.headers.get("Last-Modified")

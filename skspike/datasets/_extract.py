@@ -1,0 +1,92 @@
+"""Unpack an archive, of which no member can leave the folder."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ..exceptions import DownloadError
+
+_FAULTS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+)
+
+
+def extract_archive(archive, folder) -> None:
+    """Unpack a zip or tar archive into a folder.
+
+    Members that are links or devices, or that would lie outside of the folder, raise before
+    anything is written.
+
+    Parameters
+    ----------
+    archive : str or path-like
+        The archive; a tar archive may be compressed.
+    folder : str or path-like
+        The folder; it is made if there is none.
+
+    Raises
+    ------
+    DownloadError
+        If the archive is damaged, of another kind, or has a member that must not be written.
+    """
+    archive, folder = Path(archive), Path(folder)
+    try:
+        if zipfile.is_zipfile(archive):
+            _extract_zip(archive, folder)
+        elif tarfile.is_tarfile(archive):
+            _extract_tar(archive, folder)
+        else:
+            raise DownloadError(f"{str(archive)!r} must be a zip or a tar archive.")
+    except _FAULTS as error:
+        raise DownloadError(f"{str(archive)!r} is damaged: {error}.") from error
+
+
+def _extract_zip(archive: Path, folder: Path) -> None:
+    """Unpack a zip archive."""
+    with zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            _check(archive, member.filename, plain=member.external_attr >> 28 != 0xA)
+        for member in file.infolist():
+            if not member.is_dir():
+                with file.open(member) as source:
+                    _copy(source, folder / member.filename)
+
+
+def _extract_tar(archive: Path, folder: Path) -> None:
+    """Unpack a tar archive."""
+    with tarfile.open(archive) as file:
+        members = file.getmembers()
+        for member in members:
+            _check(archive, member.name, plain=member.isfile() or member.isdir())
+        for member in members:
+            if member.isfile():
+                _copy(file.extractfile(member), folder / member.name)
+
+
+def _check(archive: Path, name: str, plain: bool) -> None:
+    """Raise unless a member is a file or a folder below the folder."""
+    paths = (PurePosixPath(name), PureWindowsPath(name))
+    outside = any(path.anchor or ".." in path.parts for path in paths)
+    if outside or not plain:
+        got = "a name outside of the folder" if outside else "a link or a device"
+        raise DownloadError(
+            f"The members of {str(archive)!r} must be files and folders. "
+            f"Got {name!r}, which is {got}."
+        )
+
+
+def _copy(source, target: Path) -> None:
+    """Write a member to its file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target, "wb") as file:
+        shutil.copyfileobj(source, file)

@@ -1,0 +1,111 @@
+"""A web server on loopback that misbehaves as told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import threading
+import zipfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Served:
+    """The file that is served, how, and what was asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.checksum = "sha256:" + hashlib.sha256(content).hexdigest()
+        self.url = ""
+        self.ranges = True  # whether parts are served
+        self.breaks: list[int] = []  # after how many bytes the next answers break off
+        self.statuses: list[int] = []  # of the next answers, in place of the file
+        self.tag = '"1"'
+        self.length = True  # whether it is told
+        self.shift = 0  # bytes by which parts are wrong
+        self.asked: list[str | None] = []  # the ranges of the requests
+
+
+def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers["Range"]
+            served.asked.append(asked)
+            if served.statuses:
+                self.send_error(served.statuses.pop(0))
+                return
+            total, begin = len(served.content), 0
+            same = self.headers["If-Range"] in (None, served.tag)
+            if asked and served.ranges and same:
+                begin = int(re.match(r"bytes=(\d+)-", asked)[1])
+                if begin >= total:
+                    self.send_error(416)
+                    return
+                begin += served.shift
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
+            else:
+                self.send_response(200)
+            body = served.content[begin:]
+            if served.length:
+                self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", served.tag)
+            self.end_headers()
+            self.wfile.write(body[: served.breaks.pop(0)] if served.breaks else body)
+
+        def log_message(self, *args) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def serving(content: bytes):
+    """Serve one file under every path."""
+    served = Served(content)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    served.url = f"http://127.0.0.1:{server.server_port}/file"
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    """Return a zip archive of files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+@contextmanager
+def serving_source(module, name: str, contents: dict[str, bytes], monkeypatch):
+    """Let the source of a fetcher's module point to local servers; yield what is served."""
+    source = getattr(module, name)
+    with ExitStack() as stack:
+        served = {subset: stack.enter_context(serving(c)) for subset, c in contents.items()}
+        archives = {
+            subset: replace(source.archives[subset], url=s.url, checksum=s.checksum)
+            for subset, s in served.items()
+        }
+        assert archives.keys() == source.archives.keys()
+        monkeypatch.setattr(module, name, replace(source, archives=archives))
+        yield served
+
+
+def check_addresses(source) -> None:
+    """The archives of a source have names, addresses and checksums that can be told apart."""
+    archives = list(source.archives.values())
+    for column in zip(*[(a.name, a.url, a.checksum) for a in archives], strict=True):
+        assert len({*column}) == len(archives)
+    for archive in archives:
+        assert archive.url.startswith("https://")
+        assert re.fullmatch(r"md5:[0-9a-f]{32}", archive.checksum)

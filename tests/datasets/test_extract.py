@@ -1,0 +1,71 @@
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from skspike.datasets._extract import extract_archive
+from skspike.exceptions import DownloadError
+
+
+def make_zip(path, members):
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def make_tar(path, members, mode="w:gz", kind=tarfile.REGTYPE):
+    with tarfile.open(path, mode) as file:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.type = len(content), kind
+            if kind == tarfile.SYMTYPE:
+                member.linkname = "/etc"
+            file.addfile(member, io.BytesIO(content))
+    return path
+
+
+MAKERS = pytest.mark.parametrize("make", [make_zip, make_tar])
+
+
+@MAKERS
+def test_members_come_out_as_they_went_in(make, tmp_path):
+    archive = make(tmp_path / "a", {"a/b/1.bin": b"one", "2.bin": b"", "..3": b"three"})
+    extract_archive(archive, tmp_path / "out")
+    assert (tmp_path / "out/a/b/1.bin").read_bytes() == b"one"
+    assert (tmp_path / "out/2.bin").read_bytes() == b""
+    assert (tmp_path / "out/..3").read_bytes() == b"three"
+
+
+@MAKERS
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "C:/x", "..\\x", "\\x"])
+def test_no_member_leaves_the_folder(make, name, tmp_path):
+    archive = make(tmp_path / "a", {"good": b"1", name: b"2"})
+    with pytest.raises(DownloadError, match=r"a name outside of the folder"):
+        extract_archive(archive, tmp_path / "deep/out")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_links_are_refused(tmp_path):
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    tars = make_tar(tmp_path / "tar", {"link": b""}, kind=tarfile.SYMTYPE)
+    for archive in (make_zip(tmp_path / "zip", {link: b"/etc"}), tars):
+        with pytest.raises(DownloadError, match=r"Got 'link', which is a link or a device"):
+            extract_archive(archive, tmp_path / "out")
+
+
+def test_other_and_damaged_archives_raise(tmp_path):
+    (tmp_path / "text").write_text("no archive")
+    with pytest.raises(DownloadError, match=r"text' must be a zip or a tar archive"):
+        extract_archive(tmp_path / "text", tmp_path / "out")
+    content = bytearray(make_zip(tmp_path / "a", {"x": b"content of x"}).read_bytes())
+    content[content.index(b"content")] ^= 1
+    (tmp_path / "zip").write_bytes(content)
+    with pytest.raises(DownloadError, match=r"zip' is damaged: Bad CRC-32"):
+        extract_archive(tmp_path / "zip", tmp_path / "out")
+    tar = make_tar(tmp_path / "b", {"x": bytes(5000)}, mode="w").read_bytes()
+    (tmp_path / "tar").write_bytes(tar[:2000])
+    with pytest.raises(DownloadError, match=r"tar' is damaged"):
+        extract_archive(tmp_path / "tar", tmp_path / "out")

@@ -1,0 +1,213 @@
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skspike.datasets import _fetch as module
+from skspike.datasets._fetch import RemoteFile, Source, convert_files, fetch
+from skspike.exceptions import DownloadError, EventLossWarning
+from tests.datasets.server import serving, zipped
+
+
+def event(x, t):
+    """One event as in N-MNIST, in row 2, of positive polarity."""
+    return bytes([x, 2, 0x80, t >> 8, t & 255])
+
+
+TRAIN = {
+    "Train/b/2.bin": event(3, 300) + event(4, 400),
+    "Train/a/10.bin": event(1, 100),
+    "Train/a/1.bin": event(2, 200),
+    "Train/a/._1.bin": b"?",
+    "README": b"text",
+}
+TEST = {"Test/b/7.bin": event(5, 500)}
+
+
+def convert(files, add):
+    return convert_files(files, add, sensor_size=(8, 6))
+
+
+@pytest.fixture
+def servers():
+    with serving(zipped(TRAIN)) as train, serving(zipped(TEST)) as test:
+        yield {"train": train, "test": test}
+
+
+@pytest.fixture
+def source(servers):
+    archives = {k: RemoteFile(f"{k}.zip", s.url, s.checksum) for k, s in servers.items()}
+    return Source("some", "What it is.", archives, convert)
+
+
+@pytest.fixture
+def get(source, tmp_path):
+    def get(subset="train", return_X_y=False, source=source, **options):
+        defaults = {
+            "data_home": tmp_path,
+            "download_if_missing": True,
+            "n_retries": 0,
+            "delay": 0.0,
+        }
+        return fetch("fetch_some", source, subset, return_X_y, **defaults | options)
+
+    return get
+
+
+def tree(folder):
+    found = sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*"))
+    return [path for path in found if not path.endswith(".lock")]
+
+
+CACHE = ["/events", "/events/events.npy", "/events/meta.json", "/events/offsets.npy", "/labels.npz"]
+
+
+def test_recordings_are_sorted_and_named(get):
+    loaded = get()
+    assert loaded.filenames.tolist() == ["Train/a/1.bin", "Train/a/10.bin", "Train/b/2.bin"]
+    assert loaded.target.tolist() == [0, 0, 1]
+    assert loaded.target_names.tolist() == ["a", "b"]
+    assert loaded.groups is None
+    assert loaded.DESCR == "What it is."
+    assert loaded.data.sensor_size == (8, 6)
+    assert [recording["t"].tolist() for recording in loaded.data] == [[200], [100], [300, 400]]
+    X, y = get(return_X_y=True)
+    assert loaded.data == X
+    assert y.tolist() == [0, 0, 1]
+
+
+def test_the_second_call_needs_no_server_and_only_the_cache_stays(get, servers, tmp_path):
+    get()
+    servers["train"].statuses = [404]
+    assert isinstance(get(download_if_missing=False).data[0].base, np.ndarray)
+    assert servers["train"].asked == [None]
+    assert servers["test"].asked == []
+    assert tree(tmp_path) == ["some", "some/train", *("some/train" + name for name in CACHE)]
+
+
+def test_all_is_the_subsets_in_order(get, servers):
+    train = get()
+    both = get("all")
+    assert both.data[:3] == train.data
+    assert both.data[3:] == get("test").data
+    assert both.target.shape == (4,)
+    assert both.filenames[3] == "Test/b/7.bin"
+    assert get("all").data == both.data
+    assert [len(server.asked) for server in servers.values()] == [1, 1]
+
+
+def test_labels_that_some_subsets_lack_are_left_out_of_all(get, source):
+    def label(files, add):
+        labels = convert(files, add)
+        return {**labels, "groups": labels["target"]} if len(labels["target"]) == 3 else labels
+
+    source = Source("other", "", source.archives, label)
+    assert get(source=source).groups.tolist() == [0, 0, 1]
+    assert get("all", source=source).groups is None
+
+
+def test_recordings_are_read_in_batches(get, monkeypatch):
+    monkeypatch.setattr(module, "_BATCH", 2)
+    assert [recording["x"].tolist() for recording in get().data] == [[2], [1], [3, 4]]
+
+
+def test_what_is_missing_raises_if_it_may_not_be_downloaded(get, servers, tmp_path):
+    for subset in ("train", "all"):
+        with pytest.raises(
+            OSError, match=r"Data not found and 'download_if_missing' of fetch_some"
+        ):
+            get(subset, download_if_missing=False)
+    assert servers["train"].asked == []
+    assert tree(tmp_path) == []
+
+
+def test_an_archive_that_somebody_put_there_is_used(get, servers, tmp_path):
+    (tmp_path / "some").mkdir()
+    archive = tmp_path / "some" / "train.zip"
+    archive.write_bytes(b"another")
+    with pytest.raises(FileNotFoundError):
+        get(download_if_missing=False)
+    archive.write_bytes(servers["train"].content)
+    assert len(get(download_if_missing=False).data) == 3
+    assert servers["train"].asked == []
+
+
+def test_a_broken_download_goes_on_in_the_next_call(get, servers):
+    server = servers["train"]
+    server.breaks, server.statuses = [100], []
+    server.ranges = False
+    server.breaks = [100, 50]
+    with pytest.raises(DownloadError, match=r"ended after 50 of"):
+        get()
+    server.ranges = True
+    assert len(get().data) == 3
+    assert server.asked == [None, "bytes=100-", "bytes=50-"]
+
+
+def test_what_a_killed_process_left_does_not_disturb(get, tmp_path):
+    left = tmp_path / "some" / ".train" / "files" / "Train" / "c"
+    left.mkdir(parents=True)
+    (left / "1.bin").write_bytes(event(1, 1))
+    assert get().target_names.tolist() == ["a", "b"]
+
+
+def test_a_wrong_checksum_leaves_nothing(get, source, tmp_path):
+    url = source.archives["train"].url
+    archives = {"train": RemoteFile("train.zip", url, "md5:" + "0" * 32)}
+    with pytest.raises(DownloadError, match=r"must have the checksum 'md5:0+'"):
+        get(source=Source("some", "", archives, convert))
+    assert tree(tmp_path) == ["some"]
+
+
+def test_an_error_of_the_conversion_keeps_the_archive(get, source, tmp_path):
+    def fail(files, add):
+        raise KeyError("labels")
+
+    with pytest.raises(KeyError):
+        get(source=Source("some", "", source.archives, fail))
+    assert tree(tmp_path) == ["some", "some/train.zip"]
+    assert len(get().data) == 3
+
+
+def test_bytes_that_are_no_events_are_told(get, servers):
+    content = zipped({"Train/a/1.bin": event(1, 1) + b"123", "Train/b/2.bin": event(1, 1)})
+    with serving(content) as server:
+        archives = {"train": RemoteFile("train.zip", server.url, server.checksum)}
+        with pytest.warns(EventLossWarning, match=r"1\.bin"):
+            X, _ = get(source=Source("some", "", archives, convert), return_X_y=True)
+    assert X.lengths.tolist() == [1, 1]
+
+
+def test_two_threads_convert_once(get, servers):
+    found, errors = [], []
+
+    def load():
+        try:
+            found.append(get("all").data)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
+    assert [len(server.asked) for server in servers.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"subset": "valid"}, "The 'subset' parameter of fetch_some must be one of ['all', 'test'"),
+        ({"n_retries": -1}, "The 'n_retries' parameter of fetch_some must be an int in the range"),
+        ({"delay": float("nan")}, "The 'delay' parameter of fetch_some must be a float"),
+    ],
+)
+def test_parameters_are_checked(get, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        get(**options)
