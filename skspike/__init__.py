@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 from ._config import config_context, get_config, set_config
 
 if TYPE_CHECKING:
-    from . import augment, datasets, encoders, estimators, exceptions, io, kernels, models, nn, utils
+    from . import (
+        augment,
+        datasets,
+        encoders,
+        estimators,
+        exceptions,
+        io,
+        kernels,
+        models,
+        nn,
+        utils,
+    )
     from ._events import EventCollection
     from .encoders import FrameEncoder
     from .estimators import SMAClassifier

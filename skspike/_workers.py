@@ -94,13 +94,15 @@ class WorkerPool:
         try:
             _send(worker.stdin, request)
             answer = _receive(worker.stdout)
-        except (OSError, EOFError, ValueError) as lost:  # ValueError: the pipe was closed meanwhile
+        except (OSError, ValueError):  # ValueError: the pipe was closed meanwhile
+            answer = None
+        finally:
+            idle.put(worker)
+        if answer is None:
             raise ProcessLostError(
                 f"A worker process of {self.owner} ended before its work was done, perhaps killed "
                 "for want of memory. Choose a smaller n_jobs, or n_jobs=1 to see what happens."
-            ) from lost
-        finally:
-            idle.put(worker)
+            )
         result, error = pickle.loads(answer)
         if error is not None:
             raise error
@@ -112,11 +114,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is left to the process that sends
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a task prints is no answer
-    while True:
-        try:
-            request = _receive(sys.stdin.buffer)
-        except EOFError:
-            return
+    while (request := _receive(sys.stdin.buffer)) is not None:
         answer = _answer(request)
         try:
             content = _pickled(answer)
@@ -143,14 +141,12 @@ def _send(pipe: IO[bytes], content: bytes) -> None:
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes]) -> bytes:
-    """Read a message; raise EOFError if the other end closes before it is complete."""
+def _receive(pipe: IO[bytes]) -> bytes | None:
+    """Read a message; return None if the other end closes before it is complete."""
     head = pipe.read(_LENGTH.size)
     size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
     content = pipe.read(size)
-    if len(head) < _LENGTH.size or len(content) < size:
-        raise EOFError
-    return content
+    return content if len(head) == _LENGTH.size and len(content) == size else None
 
 
 def _pickled(pair: tuple) -> bytes:
