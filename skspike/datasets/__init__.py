@@ -2,6 +2,7 @@
 
 from ._data_home import get_data_home
 from ._digits import load_digits_events
+from ._dvs_gesture import fetch_dvs_gesture
 from ._event_folder import load_event_folder
 from ._heidelberg import fetch_shd, fetch_ssc
 from ._ncaltech101 import fetch_ncaltech101
@@ -9,6 +10,7 @@ from ._nmnist import fetch_nmnist
 from ._shapes import make_moving_shapes
 
 __all__ = [
+    "fetch_dvs_gesture",
     "fetch_ncaltech101",
     "fetch_nmnist",
     "fetch_shd",
