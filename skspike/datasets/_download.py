@@ -133,6 +133,8 @@ class _Transfer:
                 request.add_header("If-Range", self._version)
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                if response.status not in (200, 206):  # such as 202 and a page for people
+                    raise self._refusal(response.status, response.reason)
                 begin, end = _range(response)
                 if begin in (0, self.size()):
                     self._version = _version(response)
@@ -140,7 +142,7 @@ class _Transfer:
                     return
         except urllib.error.HTTPError as error:
             if error.code != 416 or not self.size():
-                raise self._refusal(error) from error
+                raise self._refusal(error.code, error.reason) from error
         except urllib.error.URLError as error:
             raise _BrokenOffError(f"the server cannot be reached ({error.reason})") from error
         except DownloadError:
@@ -150,10 +152,10 @@ class _Transfer:
         self.part.unlink()  # the server's file is another, or has no more bytes
         self.request()
 
-    def _refusal(self, error: urllib.error.HTTPError) -> Exception:
+    def _refusal(self, status: int, phrase: str) -> Exception:
         """Return the exception for a status, by whether to ask again may help."""
-        reason = f"the server answers {error.code} {error.reason}"
-        if error.code in _PASSING:
+        reason = f"the server answers {status} {phrase}"
+        if status in _PASSING:
             return _BrokenOffError(reason)
         return DownloadError(f"{self.url} cannot be downloaded: {reason}.")
 

@@ -21,7 +21,6 @@ from ._download import download, has_checksum
 from ._extract import extract_archive
 from ._lock import locked
 
-_BATCH = 1000  # files that are read at a time
 _Add = Callable[[EventCollection], None]
 
 
@@ -161,12 +160,12 @@ def _write(scratch: Path, parts: list[EventCollection], labels: dict, cache: Pat
     os.replace(whole, cache)
 
 
-def convert_files(files: Path, add: _Add, sensor_size, suffix: str = ".bin") -> dict:
-    """Convert a folder with a sub-folder of recordings for each class."""
-    paths = [path for path in files.rglob(f"*{suffix}") if not path.name.startswith(".")]
+def convert_files(files: Path, add: _Add, sensor_size, batch: int) -> dict[str, np.ndarray]:
+    """Convert a folder with a sub-folder of recordings for each class, some at a time."""
+    paths = [path for path in files.rglob("*.bin") if not path.name.startswith(".")]
     names = sorted(path.relative_to(files).as_posix() for path in paths)
-    for start in range(0, len(names), _BATCH):
-        paths = [files / name for name in names[start : start + _BATCH]]
+    for start in range(0, len(names), batch):
+        paths = [files / name for name in names[start : start + batch]]
         add(read_events(paths, sensor_size=sensor_size, errors="salvage"))
     classes = [name.split("/")[-2] for name in names]
     target_names, target = np.unique(classes, return_inverse=True)

@@ -24,7 +24,7 @@ neuromorphic datasets using saccades", Frontiers in Neuroscience 9:437, 2015.
             "md5:66201824eabb0239c7ab992480b50ba3",
         ),
     },
-    convert=lambda files, add: convert_files(files, add, sensor_size=(240, 180)),
+    convert=lambda files, add: convert_files(files, add, sensor_size=(240, 180), batch=100),
 )
 
 

@@ -28,7 +28,7 @@ neuromorphic datasets using saccades", Frontiers in Neuroscience 9:437, 2015.
             "md5:69ca8762b2fe404d9b9bad1103e97832",
         ),
     },
-    convert=lambda files, add: convert_files(files, add, sensor_size=(34, 34)),
+    convert=lambda files, add: convert_files(files, add, sensor_size=(34, 34), batch=1000),
 )
 
 

@@ -125,11 +125,13 @@ def test_a_wrong_checksum_raises_with_both(served, tmp_path):
     assert files(tmp_path) == []
 
 
-def test_a_file_that_is_not_there_raises_at_once(served, tmp_path):
-    served.statuses = [404]
-    with pytest.raises(DownloadError, match=r"cannot be downloaded: the server answers 404 Not F"):
+@pytest.mark.parametrize(("status", "phrase"), [(404, "Not Found"), (202, "Accepted")])
+def test_a_file_that_is_refused_raises_at_once(served, tmp_path, status, phrase):
+    served.statuses = [status]
+    with pytest.raises(DownloadError, match=rf"downloaded: the server answers {status} {phrase}"):
         get(served, tmp_path, n_retries=5)
     assert len(served.asked) == 1
+    assert files(tmp_path) == []
 
 
 def test_a_busy_server_is_asked_again_ever_later(served, tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skspike.datasets import _fetch as module
 from skspike.datasets._fetch import RemoteFile, Source, convert_files, fetch
 from skspike.exceptions import DownloadError, EventLossWarning
 from tests.datasets.server import serving, zipped
@@ -27,7 +26,7 @@ TEST = {"Test/b/7.bin": event(5, 500)}
 
 
 def convert(files, add):
-    return convert_files(files, add, sensor_size=(8, 6))
+    return convert_files(files, add, sensor_size=(8, 6), batch=2)
 
 
 @pytest.fixture
@@ -108,9 +107,13 @@ def test_labels_that_some_subsets_lack_are_left_out_of_all(get, source):
     assert get("all", source=source).groups is None
 
 
-def test_recordings_are_read_in_batches(get, monkeypatch):
-    monkeypatch.setattr(module, "_BATCH", 2)
-    assert [recording["x"].tolist() for recording in get().data] == [[2], [1], [3, 4]]
+def test_a_batch_of_any_size_gives_the_same(get, source):
+    def at_once(files, add):
+        return convert_files(files, add, sensor_size=(8, 6), batch=99)
+
+    whole = get(source=Source("other", "", source.archives, at_once))
+    assert get().data == whole.data
+    assert get().filenames.tolist() == whole.filenames.tolist()
 
 
 def test_what_is_missing_raises_if_it_may_not_be_downloaded(get, servers, tmp_path):
