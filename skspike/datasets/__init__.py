@@ -1,5 +1,6 @@
 """Datasets: ``load_*`` reads what is there, ``make_*`` invents, ``fetch_*`` downloads once."""
 
+from ._cifar10_dvs import fetch_cifar10_dvs
 from ._data_home import get_data_home
 from ._digits import load_digits_events
 from ._dvs_gesture import fetch_dvs_gesture
@@ -10,6 +11,7 @@ from ._nmnist import fetch_nmnist
 from ._shapes import make_moving_shapes
 
 __all__ = [
+    "fetch_cifar10_dvs",
     "fetch_dvs_gesture",
     "fetch_ncaltech101",
     "fetch_nmnist",

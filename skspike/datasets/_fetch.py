@@ -109,6 +109,12 @@ def _convert(source: Source, archive: Path, cache: Path) -> None:
     with _scratch(cache) as scratch:
         extract_archive(archive, scratch / "files")
         labels = source.convert(scratch / "files", add)
+        n = sum(map(len, parts))
+        if n != len(labels["target"]):
+            raise ValueError(
+                f"{str(archive)!r} must hold {len(labels['target'])} recordings, one for each "
+                f"label. Got {n} instead."
+            )
         _write(scratch, parts, labels, cache)
 
 
@@ -160,9 +166,11 @@ def _write(scratch: Path, parts: list[EventCollection], labels: dict, cache: Pat
     os.replace(whole, cache)
 
 
-def convert_files(files: Path, add: _Add, sensor_size, batch: int) -> dict[str, np.ndarray]:
+def convert_files(
+    files: Path, add: _Add, sensor_size, batch: int, suffix: str = ".bin"
+) -> dict[str, np.ndarray]:
     """Convert a folder with a sub-folder of recordings for each class, some at a time."""
-    paths = [path for path in files.rglob("*.bin") if not path.name.startswith(".")]
+    paths = [path for path in files.rglob(f"*{suffix}") if not path.name.startswith(".")]
     names = sorted(path.relative_to(files).as_posix() for path in paths)
     for start in range(0, len(names), batch):
         paths = [files / name for name in names[start : start + batch]]

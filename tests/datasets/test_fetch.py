@@ -174,6 +174,16 @@ def test_an_error_of_the_conversion_keeps_the_archive(get, source, tmp_path):
     assert len(get().data) == 3
 
 
+def test_recordings_without_a_label_raise(get, source, tmp_path):
+    def forget(files, add):
+        labels = convert(files, add)
+        return {**labels, "target": labels["target"][1:]}
+
+    with pytest.raises(ValueError, match=r"train.zip' must hold 2 recordings, .* Got 3 instead"):
+        get(source=Source("some", "", source.archives, forget))
+    assert tree(tmp_path) == ["some", "some/train.zip"]
+
+
 def test_bytes_that_are_no_events_are_told(get, servers):
     content = zipped({"Train/a/1.bin": event(1, 1) + b"123", "Train/b/2.bin": event(1, 1)})
     with serving(content) as server:
