@@ -30,7 +30,7 @@ class ToTabular(TransformerMixin, BaseEstimator):
         Shape of a sample in fit.
     n_features_in_ : int
         Length of a sample's last axis; of tables the number of columns.
-    feature_names_in_ : ndarray of str objects of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str objects of shape (`n_features_in_`,)
         Names of the columns of tables whose columns have names.
 
     Raises
