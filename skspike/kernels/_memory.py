@@ -12,10 +12,13 @@ import os
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 LINE = 64  # bytes of a cache line, which vector registers had better not straddle
 LARGE = 2**20  # bytes from which a buffer is worth keeping
@@ -70,22 +73,59 @@ class BufferCache:
             excess -= self._free.pop(0).nbytes
 
 
+class DerivedCache:
+    """What was computed of constant tensors, as long as these live and stay as they are."""
+
+    def __init__(self) -> None:
+        self._derived = WeakTensorKeyDictionary()
+        self._lock = threading.Lock()
+
+    def get(self, x: Tensor, key: Hashable, derive: Callable[[], Any]) -> Any:
+        """Return ``derive()``, or what that was before for the same key and the same values.
+
+        A tensor that wants gradients is about to change: for it, nothing is kept.
+        """
+        if x.requires_grad or x.is_inference():  # those of inference mode count no versions
+            return derive()
+        state = key, x.data_ptr(), x._version
+        with self._lock:
+            kept = self._derived.get(x)
+        if kept is None or kept[0] != state:
+            kept = state, derive()
+            with self._lock:
+                self._derived[x] = kept
+        return kept[1]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._derived.clear()
+
+    def renew_lock(self) -> None:
+        """Forget the lock in a forked child: no thread is left there that could release it."""
+        self._lock = threading.Lock()
+
+
 _cache = BufferCache(KEEP)
+derived = DerivedCache()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_cache.renew_lock)
+    os.register_at_fork(after_in_child=derived.renew_lock)
 
 
 def empty_cache() -> None:
     """Give the memory that the CPU kernels keep for reuse back to the system.
 
     Kernels keep the buffers of dead results, up to 512 MiB, because pages in use already are
-    several times faster to write than fresh ones.
+    several times faster to write than fresh ones. They also keep the spectra of weights that want
+    no gradient, those of :func:`skspike.nn.fold_norms` for instance, as long as the weights live.
 
     Examples
     --------
     >>> from skspike.kernels import empty_cache
     >>> empty_cache()
     """
+    derived.clear()
     _cache.clear()
 
 

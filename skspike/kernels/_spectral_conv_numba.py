@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .._tile_numba import has_bfloat16_products
-from ._memory import LINE, aligned, compute_dtype, is_dense, numpy_dtype
+from ._memory import LINE, aligned, compute_dtype, derived, is_dense, numpy_dtype
 from ._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
 from ._spectra_tables import Grid, Tiling
 
@@ -30,7 +30,10 @@ def forward(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> l
     """Return the convolutions of `x`, (M, H, W, C), with the weights, each (C_out, C, k, k)."""
     cut = _cut(x, weights)
     results = [empty_maps(x, w.shape[0]) for w in weights]
-    spectra = [_kernel_spectra(w.permute(1, 2, 3, 0), cut, x.dtype) for w in weights]
+    spectra = [
+        derived.get(w, (cut, x.dtype), functools.partial(_forward_spectra, w, cut, x.dtype))
+        for w in weights
+    ]
     for maps in cut.chunks(len(x), by_map=2, by_weight=1):
         x_spectra = analyse(x[maps], *cut.whole, compact=cut.compact)
         for y, bias, w in zip(results, biases, spectra, strict=True):
@@ -70,6 +73,11 @@ def _cut(x: Tensor, weights: Sequence[Tensor]) -> Cut:
     """Return how to cut `x`, (M, H, W, C)."""
     outs = tuple((w.shape[0], w.shape[-1]) for w in weights)
     return cut_maps(*x.shape[1:], outs, x.dtype)
+
+
+def _forward_spectra(w: Tensor, cut: Cut, dtype: torch.dtype) -> Spectra:
+    """Return the spectra of a weight, (C_out, C, k, k), as the forward pass takes them."""
+    return _kernel_spectra(w.permute(1, 2, 3, 0), cut, dtype)
 
 
 def _kernel_spectra(w: Tensor, cut: Cut, dtype: torch.dtype) -> Spectra:

@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import random
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from skspike.kernels import _memory, empty_cache, lif
 from skspike.kernels._memory import (
     BufferCache,
+    DerivedCache,
     aligned,
     dense_over_time,
     empty_dense,
@@ -309,3 +311,43 @@ def test_autograd_adds_gradients_up_in_place(n, dtype):
         total.backward(torch.ones_like(x))
     assert (x.grad == 3).all()
     assert {"aten::add_"} == {e.key for e in profile.key_averages() if "aten::add" in e.key}
+
+
+# --- what is derived of constants ---
+
+
+def test_derived_once_for_the_same_values_and_key():
+    cache, x, made = DerivedCache(), torch.ones(3), []
+
+    def get(key):
+        return cache.get(x, key, lambda: made.append(x.sum().item()) or len(made))
+
+    assert [get("a"), get("a"), get("b"), get("b")] == [1, 1, 2, 2]
+    x.add_(1)
+    assert get("b") == 3
+    cache.clear()
+    assert get("b") == 4
+    assert made == [3, 3, 6, 6]
+
+
+def test_nothing_is_kept_of_what_may_change_unseen():
+    cache = DerivedCache()
+    with torch.inference_mode():
+        unversioned = torch.ones(3)
+    for x in (torch.ones(3, requires_grad=True), unversioned):
+        assert [cache.get(x, "key", object) is cache.get(x, "key", object)] == [False]
+
+
+def test_what_was_derived_dies_with_its_tensor():
+    class Result:
+        pass
+
+    cache, x, result = DerivedCache(), torch.ones(3), Result()
+    seen = weakref.ref(result)
+    cache.get(x, "key", lambda result=result: result)
+    del result
+    gc.collect()
+    assert seen() is not None
+    del x
+    gc.collect()
+    assert seen() is None

@@ -14,6 +14,7 @@ from torch.nn.functional import conv2d
 from skspike import _tile_numba
 from skspike._tile_numba import has_bfloat16_products
 from skspike.kernels import _spectra_numba, _spectral_conv_numba
+from skspike.kernels._memory import derived
 from skspike.kernels._spectra_numba import multiply
 from skspike.kernels._spectra_tables import Tiling
 from skspike.kernels._spectral_conv_numba import backward, cut_maps, forward
@@ -40,6 +41,7 @@ class Problem:
 
     def run(self):
         """Return all results and gradients by way of spectra."""
+        derived.clear()
         ys = forward(self.x, self.weights, self.biases)
         dx, dws, dbs = backward(self.x, self.weights, self.dys, needs_dx=True, needs_dw=True)
         return [*ys, dx, *dws, *dbs]
@@ -148,6 +150,48 @@ def test_only_what_is_needed():
     assert nothing is None
     for a, b in zip([*only_dws, *only_dbs], [*dws, *dbs], strict=True):
         assert torch.equal(a, b)
+
+
+# --- what is kept ---
+
+
+def count_spectra(monkeypatch):
+    """Return a list that grows by one at each spectrum of a weight."""
+    calls, original = [], _spectral_conv_numba._kernel_spectra
+
+    def counted(*args):
+        calls.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(_spectral_conv_numba, "_kernel_spectra", counted)
+    return calls
+
+
+def test_spectra_of_constant_weights_are_kept(monkeypatch):
+    calls = count_spectra(monkeypatch)
+    problem = Problem(3, 6, 5, 3, [(2, 5), (4, 3)])
+    args = problem.x, problem.weights, problem.biases
+    first = forward(*args)
+    again = forward(problem.x[:1], *args[1:])  # whatever the number of maps
+    assert len(calls) == 2
+    for a, b in zip(first, again, strict=True):
+        torch.testing.assert_close(a[:1], b)
+    problem.weights[0].mul_(2)
+    changed = forward(*args)
+    assert len(calls) == 3
+    torch.testing.assert_close(changed[0] - problem.biases[0], 2 * (first[0] - problem.biases[0]))
+    forward(problem.x[:, :5, :4].contiguous(), *args[1:])  # maps of another size
+    assert len(calls) == 5
+
+
+def test_spectra_of_weights_that_learn_are_not(monkeypatch):
+    calls = count_spectra(monkeypatch)
+    problem = Problem(2, 6, 5, 3, [(2, 5)])
+    weights = [w.requires_grad_() for w in problem.weights]
+    with torch.no_grad():
+        for _ in range(3):
+            forward(problem.x, weights, problem.biases)
+    assert len(calls) == 3
 
 
 # --- precision ---
