@@ -46,7 +46,7 @@ def n_real_rows(dtype: np.dtype) -> int:
 
 def has_bfloat16_products() -> bool:
     """Tell whether this machine adds up products of pairs of bfloat16 in one instruction."""
-    named = llvmlite.binding.llvm_version_info >= (16,)  # as below
+    named = llvmlite.binding.llvm_version_info >= (16,)  # older ones take other types there
     return named and bool(llvmlite.binding.get_host_cpu_features().get("avx512bf16"))
 
 
@@ -157,7 +157,8 @@ def _places(context: Any, builder: Any, signature: Any, values: Any, n: int) -> 
 
 def _intrinsic(function: Callable, maker: Callable, *choices: object) -> Callable:
     """Return an intrinsic with a name of its own, by which `specialize` tells versions apart."""
-    content = inspect.getsource(maker), inspect.getsource(_Vectors), vector_bytes(), *choices
+    # all of this module decides the code: the maker, and what it calls
+    content = inspect.getsource(inspect.getmodule(maker)), vector_bytes(), *choices
     function.__name__ += f"_{blake2b(repr(content).encode(), digest_size=8).hexdigest()}"
     return intrinsic(function)
 

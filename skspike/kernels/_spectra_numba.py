@@ -2,7 +2,7 @@
 
 The transforms are so short that a product with a matrix of cosines and sines serves any length at
 the speed of the processor. What is even about the center of a tile needs the cosines only, what is
-odd the sines, and both serve a frequency and its mirror image: a quarter of the multiplications.
+odd the sines, and both serve a frequency and its mirror image: a third of the multiplications.
 Channels fill the lanes of the vector registers.
 
 A spectrum is a flat array over (frequency, block of channels, row, real or imaginary part, lane),
