@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._buffers import aligned
 from .._compile_numba import specialize
 from .._floats_numba import load_bfloat16, same, store_bfloat16
 from .._threads import parallel_for
@@ -36,7 +37,7 @@ from .._tile_numba import (
     n_real_rows,
     n_rows,
 )
-from ._memory import aligned, compute_dtype, numpy_dtype
+from ._memory import compute_dtype, numpy_dtype
 from ._spectra_tables import Grid, Tiling, inverse_turns, round_up, turns
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.

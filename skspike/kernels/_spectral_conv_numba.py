@@ -18,8 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._buffers import LINE, aligned
 from .._tile_numba import has_bfloat16_products
-from ._memory import LINE, aligned, compute_dtype, derived, is_dense, numpy_dtype
+from ._memory import compute_dtype, derived, is_dense, numpy_dtype
 from ._spectra_numba import Spectra, analyse, correlate, multiply, synthesise
 from ._spectra_tables import Grid, Tiling
 
