@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._buffers import aligned
 from .._config import get_config
 from .._event_columns import MAX_TIME, check_sensor_size
 from .._events import EventCollection, as_event_collection
@@ -121,7 +123,7 @@ class EventEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         check_is_fitted(self)
         X = as_event_collection(X, type(self).__name__)
         plan, dtype = self._plan(), self._check_dtype()
-        encoded = np.zeros((len(X), *plan.shape), dtype)
+        encoded = aligned(math.prod((len(X), *plan.shape)), dtype).reshape(len(X), *plan.shape)
         lost = np.zeros((len(X), 3), np.int64)
         done = self._try_fast(X, plan, encoded, lost)
         clipped = sum(self._encode_one(X, i, plan, encoded, lost) for i in np.flatnonzero(~done))

@@ -19,6 +19,7 @@ from ._bins import Bins
 
 GRAIN = 100_000  # events and values; below this a thread costs more than it saves
 _BLOCK = 2048  # events that are checked, and then added while they are in the cache
+_SCRATCH = 2**18  # bytes of output that stay in the cache while events are added all over it
 
 
 class Edges(NamedTuple):
@@ -38,7 +39,7 @@ def find_edges(X: EventCollection, bins: Bins, lost: np.ndarray, n_threads: int)
         _find_all,
         len(X),
         (X.events, *X.bounds(), *how, edges, limits, lost),
-        work=10 * edges.size,
+        work=100 * edges.size,  # each is looked for in memory that is not in the cache
         n_threads=n_threads,
     )
     return Edges(edges, limits)
@@ -53,6 +54,11 @@ def pixel_numbers(sensor_size: tuple[int, int], downsample: int = 1) -> tuple:
     return row * (column[-1] + 1), column
 
 
+def by_recording(X: EventCollection, n_threads: int) -> bool:
+    """Tell whether there are recordings enough that a thread takes whole ones."""
+    return len(X) >= 4 * n_threads
+
+
 def fill_bins(
     X: EventCollection,
     edges: np.ndarray,
@@ -65,30 +71,36 @@ def fill_bins(
     close_bin: Callable,
     n_threads: int,
     n_phases: int = 1,
-    in_turn: bool = False,
     dtype: type,
     **constants: object,
 ) -> np.ndarray:
     """Show every bin's events to the three templates; return which recordings could be encoded.
 
-    ``open_bin(i, b, arguments)`` returns what ``add(events, opened, arguments)`` adds to, a block
-    of events at a time, until it returns False; ``close_bin(opened, i, b, arguments)`` ends a bin.
-    Bins that must not be filled at the same time belong to different phases: bin b to phase
-    ``b % n_phases``. Those of a recording are filled one after the other if `in_turn`. The types
-    of `arguments` must follow from the dtype of `encoded`; the templates find `dtype` and
-    `constants` under these names.
+    ``open_bin(output, i, b, arguments)`` returns what ``add(events, opened, arguments)`` adds to, a
+    block of events at a time, until it returns False; ``close_bin(opened, output, i, b,
+    arguments)`` ends a bin. `output` has the shape of ``encoded[i]``: it is that, or memory that is
+    in the cache and copied there. Bins that must not be filled at the same time belong to different
+    phases: bin b to phase ``b % n_phases``. A thread that takes whole recordings fills their bins
+    one after the other. The types of `arguments` must follow from the dtype of `encoded`; the
+    templates find `dtype` and `constants` under these names.
     """
     done = np.ones(len(X), bool)
     n_bins = edges.shape[1] - 1
+    whole = by_recording(X, n_threads)
+    in_cache = whole and encoded.nbytes <= _SCRATCH * len(X)
+    if not whole:
+        encoded[:] = 0
     phases = [np.arange(phase, n_bins, n_phases) for phase in range(min(n_phases, n_bins))]
-    for bins in [np.concatenate(phases)] if in_turn else phases:
+    for bins in [np.concatenate(phases)] if whole else phases:
+        unit = len(bins) if whole else 1
         share(
             _visit,
-            len(X) if in_turn else len(X) * len(bins),
-            (bins, len(bins) if in_turn else 1, X.events, *X.bounds(), edges, *sensor_size, done,
+            len(X) * len(bins) // max(unit, 1),
+            (bins, unit, X.events, *X.bounds(), edges, *sensor_size, done, encoded, whole, in_cache,
              arguments),
             work=X.n_events + encoded.size,
             n_threads=n_threads,
+            _fill=_fill,
             _open_bin=open_bin,
             _add=add,
             _close_bin=close_bin,
@@ -179,31 +191,48 @@ def _first_at(t, time, low, high):
     return low
 
 
-def _visit(first, last, bins, unit, events, starts, stops, edges, width, height, done, arguments):
-    """Encode `bins` of all recordings, counted in units, from number `first` to `last` - 1."""
-    n_bins = edges.shape[1] - 1
-    for item in range(first * unit, last * unit):
-        i, b = item // len(bins), bins[item % len(bins)]
-        if not done[i]:
-            continue
+def _visit(
+    first, last, bins, unit, events, starts, stops, edges, width, height, done, encoded, whole,
+    in_cache, arguments,
+):  # fmt: skip
+    """Fill `bins` of all recordings, counted in units, from number `first` to `last` - 1."""
+    scratch = np.zeros_like(encoded[0]) if in_cache else encoded[0]
+    for item in range(first, last):
+        i = item * unit // len(bins)
         recording = events[starts[i] : stops[i]]
-        begin, end = edges[i, b], edges[i, b + 1]
-        good = True
-        if b == 0:
-            good = ordered(recording, 0, begin)
-        if b == n_bins - 1:
-            good = good and ordered(recording, end, len(recording))
-        opened = _open_bin(i, b, arguments)
-        while good and begin < end:
-            until = min(begin + _BLOCK, end)
-            good = ordered(recording, begin, until)
-            good = good and on_sensor(recording[begin:until], width, height)
-            good = good and _add(recording[begin:until], opened, arguments)
-            begin = until
-        if good:
-            _close_bin(opened, i, b, arguments)
-        else:
-            done[i] = False
+        output = scratch if in_cache else encoded[i]
+        if whole and not in_cache:
+            output[:] = 0
+        for number in range(item * unit, (item + 1) * unit):
+            b = bins[number % len(bins)]
+            if done[i] and not _fill(recording, edges[i], output, i, b, width, height, arguments):
+                done[i] = False
+        if in_cache:
+            values, target = output.reshape(-1), encoded[i].reshape(-1)
+            for k in range(len(values)):
+                target[k] = values[k]
+                values[k] = 0
+
+
+def _fill(recording, edges, output, i, b, width, height, arguments):
+    """Fill a bin; return whether that could be done."""
+    begin, end = edges[b], edges[b + 1]
+    if b == 0 and not ordered(recording, 0, begin):
+        return False
+    if b == len(edges) - 2 and not ordered(recording, end, len(recording)):
+        return False
+    opened = _open_bin(output, i, b, arguments)
+    while begin < end:
+        until = min(begin + _BLOCK, end)
+        if not ordered(recording, begin, until):
+            return False
+        if not on_sensor(recording[begin:until], width, height):
+            return False
+        if not _add(recording[begin:until], opened, arguments):
+            return False
+        begin = until
+    _close_bin(opened, output, i, b, arguments)
+    return True
 
 
 def ordered(events, begin, end):
@@ -225,7 +254,7 @@ def on_sensor(events, width, height):
     return off == 0
 
 
-def _open_bin(i, b, arguments):  # bound by `fill_bins`
+def _open_bin(output, i, b, arguments):  # bound by `fill_bins`
     raise NotImplementedError
 
 
@@ -233,5 +262,5 @@ def _add(events, opened, arguments):  # bound by `fill_bins`
     raise NotImplementedError
 
 
-def _close_bin(opened, i, b, arguments):  # bound by `fill_bins`
+def _close_bin(opened, output, i, b, arguments):  # bound by `fill_bins`
     raise NotImplementedError

@@ -20,7 +20,7 @@ def encode_collection(
     limit: int,
     n_threads: int,
 ) -> np.ndarray:
-    """Fill zeroed images and the losses; return which recordings are done."""
+    """Fill in images and the losses; return which recordings are done."""
     found = find_edges(X, plan.bins, lost, n_threads)
     pixels = pixel_numbers(plan.sensor_size, plan.downsample)
     effects = np.array(
@@ -31,7 +31,7 @@ def encode_collection(
         found.edges,
         plan.sensor_size,
         images,
-        (images, _spans(X, plan, found), effects, *pixels, images.dtype.type(limit)),
+        (_spans(X, plan, found), effects, *pixels, images.dtype.type(limit)),
         open_bin=_open_image,
         add=_add,
         close_bin=_close_image,
@@ -57,21 +57,21 @@ def _spans(X: EventCollection, plan: ImagePlan, found: Edges) -> np.ndarray:
     return spans
 
 
-def _open_image(i, b, arguments):
+def _open_image(images, i, b, arguments):
     """Return the image of a bin, of shape (n_channels, n_pixels), and its span of time."""
-    images, spans = arguments[:2]
-    image = images[i, b]
+    spans = arguments[0]
+    image = images[b]
     return image.reshape(image.shape[0], -1), spans[i, b, 0], spans[i, b, 1]
 
 
-def _close_image(opened, i, b, arguments):
+def _close_image(opened, images, i, b, arguments):
     """Leave the image as it is."""
 
 
 def _add(events, opened, arguments):
     """Add events to an image; return whether it could hold them."""
     image, begin, end = opened
-    _, _, effects, row, column, limit = arguments
+    _, effects, row, column, limit = arguments
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     for k in range(len(events)):
         i = row[np.uint16(y[k])] + column[np.uint16(x[k])]

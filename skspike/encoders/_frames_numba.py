@@ -23,7 +23,7 @@ def encode_collection(
     limit: int,
     n_threads: int,
 ) -> np.ndarray:
-    """Fill zeroed frames and the losses; return which recordings are done.
+    """Fill in frames and the losses; return which recordings are done.
 
     `limit` is the largest count that the dtype of the frames holds exactly.
     """
@@ -35,7 +35,6 @@ def encode_collection(
         *pixel_numbers(plan.sensor_size, plan.downsample),
         np.uint64(math.prod(images.shape[3:]) if plan.n_polarities == 2 else 0),
         2**31 - 1 if sign else frames.dtype.type(limit),
-        images,
     )
     return fill_bins(
         X,
@@ -51,30 +50,30 @@ def encode_collection(
     )
 
 
-def _open_image(i, b, arguments):
+def _open_image(images, i, b, arguments):
     """Return the image of a bin, flattened."""
-    return arguments[5][i, b].reshape(-1)
+    return images[b].reshape(-1)
 
 
-def _close_image(image, i, b, arguments):
+def _close_image(image, images, i, b, arguments):
     """Leave the image as it is."""
 
 
-def _open_sums(i, b, arguments):
+def _open_sums(images, i, b, arguments):
     """Return sums that the dtype of the frames may be too narrow for."""
-    return np.zeros(arguments[5][i, b].size, np.int32)
+    return np.zeros(images[b].size, np.int32)
 
 
-def _close_sums(sums, i, b, arguments):
+def _close_sums(sums, images, i, b, arguments):
     """Write the signs of the sums to the image."""
-    image = arguments[5][i, b].reshape(-1)
+    image = images[b].reshape(-1)
     for pixel in range(len(sums)):
         image[pixel] = np.sign(sums[pixel])
 
 
 def _add(events, image, arguments):
     """Add events to an image; return whether it could hold them."""
-    how, row, column, brighter, limit, _ = arguments
+    how, row, column, brighter, limit = arguments
     x, y, p = events["x"], events["y"], events["p"]
     darker = np.uint64(0)
     if how == _COUNT:

@@ -22,7 +22,7 @@ _FAR = 40.0  # in units of tau: sums are related to a later time before they gro
 def encode_collection(
     X: EventCollection, plan: HatsPlan, histograms: np.ndarray, lost: np.ndarray, n_threads: int
 ) -> np.ndarray:
-    """Fill zeroed histograms and the losses; return which recordings are done."""
+    """Fill in histograms and the losses; return which recordings are done."""
     edges, _ = find_edges(X, plan.bins, lost, n_threads)
     rows, columns = plan.grid
     # Cells do not know each other: a few long recordings are divided into bands of them.

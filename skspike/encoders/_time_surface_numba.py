@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import Edges, fill_bins, find_edges, pixel_numbers, share
+from ._bins_numba import Edges, by_recording, fill_bins, find_edges, pixel_numbers, share
 from ._time_surface_reference import SurfacePlan
 
 dtype, _exp = np.float32, None  # of the surfaces; bound by `fill_bins`
@@ -21,11 +21,11 @@ dtype, _exp = np.float32, None  # of the surfaces; bound by `fill_bins`
 def encode_collection(
     X: EventCollection, plan: SurfacePlan, surfaces: np.ndarray, lost: np.ndarray, n_threads: int
 ) -> np.ndarray:
-    """Fill zeroed surfaces and the losses; return which recordings are done."""
+    """Fill in surfaces and the losses; return which recordings are done."""
     found = find_edges(X, plan.bins, lost, n_threads)
     readings = _readings(X, plan, found)
     decay = np.exp(-np.diff(readings, axis=1) / plan.tau, dtype=np.float64).astype(surfaces.dtype)
-    in_turn = len(X) >= 4 * n_threads
+    in_turn = by_recording(X, n_threads)
     single = surfaces.dtype == np.float32
     done = fill_bins(
         X,
@@ -33,14 +33,13 @@ def encode_collection(
         plan.sensor_size,
         surfaces,
         (
-            surfaces, readings, found.limits, surfaces.dtype.type(-1 / plan.tau),
+            readings, found.limits, surfaces.dtype.type(-1 / plan.tau),
             *pixel_numbers(plan.sensor_size), decay, in_turn,
         ),
         open_bin=_open_surface,
         add=_add,
         close_bin=_close_surface,
         n_threads=n_threads,
-        in_turn=in_turn,
         dtype=surfaces.dtype.type,
         _exp=_exp_single if single else _exp_double,
     )  # fmt: skip
@@ -71,16 +70,16 @@ def _readings(X: EventCollection, plan: SurfacePlan, found: Edges) -> np.ndarray
     return (X.events["t"][last] - limits[:, :1]).astype(np.float64)
 
 
-def _open_surface(i, b, arguments):
+def _open_surface(surfaces, i, b, arguments):
     """Return the surface of a bin, flattened, and when ages are below 1."""
-    surfaces, readings, limits = arguments[:3]
-    return surfaces[i, b].reshape(-1), readings[i, b] + 1.0, limits[i, 0]
+    readings, limits = arguments[:2]
+    return surfaces[b].reshape(-1), readings[i, b] + 1.0, limits[i, 0]
 
 
 def _add(events, opened, arguments):
     """Write how long before the reading each event is, plus 1 so that 0 is a pixel without any."""
     surface, until, start = opened
-    row, column = arguments[4], arguments[5]
+    row, column = arguments[3], arguments[4]
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     brighter, darker = np.uint64(len(surface) // 2), np.uint64(0)
     for k in range(len(events)):
@@ -89,11 +88,11 @@ def _add(events, opened, arguments):
     return True
 
 
-def _close_surface(opened, i, b, arguments):
+def _close_surface(opened, surfaces, i, b, arguments):
     """Turn ages into the values of the surface, and take over what is left of the bin before."""
-    surfaces, rate, decay, in_turn = arguments[0], arguments[3], arguments[6], arguments[7]
+    rate, decay, in_turn = arguments[2], arguments[5], arguments[6]
     surface = opened[0]
-    before = surfaces[i, max(b - 1, 0)].reshape(-1)
+    before = surfaces[max(b - 1, 0)].reshape(-1)
     left = decay[i, b - 1] if in_turn and b > 0 else dtype(0)
     for pixel in range(len(surface)):
         age = surface[pixel]

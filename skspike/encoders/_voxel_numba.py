@@ -20,7 +20,7 @@ dtype = np.float32  # of the grids; bound by `fill_bins`
 def encode_collection(
     X: EventCollection, plan: VoxelPlan, grids: np.ndarray, lost: np.ndarray, n_threads: int
 ) -> np.ndarray:
-    """Fill zeroed grids and the losses; return which recordings are done."""
+    """Fill in grids and the losses; return which recordings are done."""
     edges, limits = find_edges(X, plan.intervals, lost, n_threads)
     scale = (plan.n_bins - 1) / np.maximum(limits[:, 1] - 1 - limits[:, 0], 1)
     pixels = pixel_numbers(plan.sensor_size, plan.downsample)
@@ -31,32 +31,31 @@ def encode_collection(
         edges,
         plan.sensor_size,
         grids,
-        (grids, limits, scale, *pixels, brighter, darker),
+        (limits, scale, *pixels, brighter, darker),
         open_bin=_open_interval,
         add=_add,
         close_bin=_close_interval,
         n_threads=n_threads,
         n_phases=2,
-        in_turn=len(X) >= 4 * n_threads,
         dtype=plan.dtype.type,
     )
 
 
-def _open_interval(i, b, arguments):
+def _open_interval(grid, i, b, arguments):
     """Return the images at both ends, flattened, and what gives the position in between."""
-    grids, limits, scale, _, _, _, _ = arguments
-    after = min(b + 1, grids.shape[1] - 1)
-    return grids[i, b].reshape(-1), grids[i, after].reshape(-1), limits[i, 0], scale[i], b
+    limits, scale = arguments[:2]
+    after = min(b + 1, len(grid) - 1)
+    return grid[b].reshape(-1), grid[after].reshape(-1), limits[i, 0], scale[i], b
 
 
-def _close_interval(opened, i, b, arguments):
+def _close_interval(opened, grid, i, b, arguments):
     """Leave the images as they are."""
 
 
 def _add(events, opened, arguments):
     """Share events between two images."""
     left, right, start, scale, b = opened
-    _, _, _, row, column, brighter, darker = arguments
+    _, _, row, column, brighter, darker = arguments
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     for k in range(len(events)):
         share = min(max((t[k] - start) * scale - b, 0.0), 1.0)

@@ -354,13 +354,13 @@ def test_threads_share_the_work(X, monkeypatch):
     parallel_for = _bins_numba.parallel_for
     monkeypatch.setattr(_bins_numba, "parallel_for", spy)
     expected = FrameEncoder(n_bins=3).fit_transform(X)
-    assert chunks == [(0, 40), (0, 120)]  # recordings, then bins: too little work for threads
+    assert chunks == [(0, 40), (0, 40)]  # too little work for threads
     monkeypatch.setattr(_bins_numba, "GRAIN", 0)
     np.testing.assert_array_equal(FrameEncoder(n_bins=3, n_jobs=2).fit_transform(X), expected)
     shared = sorted(chunks[2:], key=lambda chunk: chunk[1])
     assert len(shared) > 2
     assert shared[0][0] == 0
-    assert shared[-1][1] == 120
+    assert shared[-1][1] == 40
 
 
 def test_the_kernel_takes_ordered_recordings(X):
