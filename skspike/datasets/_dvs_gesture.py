@@ -89,6 +89,7 @@ def fetch_dvs_gesture(
     return_X_y=False,
     n_retries=3,
     delay=1.0,
+    verbose=False,
 ):
     """Load DVS128 Gesture, people who move their arms; download it if it is not there.
 
@@ -114,6 +115,8 @@ def fetch_dvs_gesture(
         How often to ask the server again when it does not answer, or sends nothing more.
     delay : float, default=1.0
         Seconds to wait before the first of these; each next one waits twice as long.
+    verbose : bool, default=False
+        Whether to print how far a download and its conversion are.
 
     Returns
     -------
@@ -173,4 +176,5 @@ def fetch_dvs_gesture(
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
+        verbose=verbose,
     )

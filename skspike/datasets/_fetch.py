@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def fetch(owner: str, source: Source, subset: str, return_X_y: bool, **options):
 
 
 def _find(
-    owner: str, source: Source, subset: str, data_home, download_if_missing, n_retries, delay
+    owner: str, source: Source, subset: str, data_home, download_if_missing, verbose, **options
 ) -> Path:
     """Return the folder of a subset, converted if it is not yet."""
     home = Path(get_data_home(data_home)) / source.name
@@ -82,10 +83,8 @@ def _find(
             if not (home / name).exists():
                 remote = source.archives[name]
                 target = home / remote.name
-                download(
-                    remote.url, target, checksum=remote.checksum, n_retries=n_retries, delay=delay
-                )
-                _convert(source, target, home / name)
+                download(remote.url, target, checksum=remote.checksum, verbose=verbose, **options)
+                _convert(source, target, home / name, verbose)
                 target.unlink()
         if not cache.exists():
             _join([home / name for name in names], cache)
@@ -97,16 +96,23 @@ def _is_here(remote: RemoteFile, home: Path) -> bool:
     return has_checksum(home / remote.name, remote.checksum)
 
 
-def _convert(source: Source, archive: Path, cache: Path) -> None:
+def _convert(source: Source, archive: Path, cache: Path, verbose) -> None:
     """Write what an archive holds to a folder that is mapped into memory."""
     parts: list[EventCollection] = []
+
+    def tell(what: str) -> None:
+        """Print how far it is."""
+        if verbose:
+            print(f"{archive}: {what}", file=sys.stderr)
 
     def add(X: EventCollection) -> None:
         """Put recordings on the disk: all together may not fit in memory."""
         X.save(scratch / f"part{len(parts)}")
         parts.append(EventCollection.open(scratch / f"part{len(parts)}"))
+        tell(f"{sum(map(len, parts)):,} recordings converted")
 
     with _scratch(cache) as scratch:
+        tell("unpacking")
         extract_archive(archive, scratch / "files")
         labels = source.convert(scratch / "files", add)
         n = sum(map(len, parts))

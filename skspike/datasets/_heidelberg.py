@@ -120,6 +120,7 @@ def fetch_shd(
     return_X_y=False,
     n_retries=3,
     delay=1.0,
+    verbose=False,
 ):
     """Load the Spiking Heidelberg Digits, spoken digits as spikes; download it if it is not there.
 
@@ -145,6 +146,8 @@ def fetch_shd(
         How often to ask the server again when it does not answer, or sends nothing more.
     delay : float, default=1.0
         Seconds to wait before the first of these; each next one waits twice as long.
+    verbose : bool, default=False
+        Whether to print how far a download and its conversion are.
 
     Returns
     -------
@@ -202,6 +205,7 @@ def fetch_shd(
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
+        verbose=verbose,
     )
 
 
@@ -213,6 +217,7 @@ def fetch_ssc(
     return_X_y=False,
     n_retries=3,
     delay=1.0,
+    verbose=False,
 ):
     """Load the Spiking Speech Commands, 35 spoken words as spikes; download it if it is not there.
 
@@ -238,6 +243,8 @@ def fetch_ssc(
         How often to ask the server again when it does not answer, or sends nothing more.
     delay : float, default=1.0
         Seconds to wait before the first of these; each next one waits twice as long.
+    verbose : bool, default=False
+        Whether to print how far a download and its conversion are.
 
     Returns
     -------
@@ -295,4 +302,5 @@ def fetch_ssc(
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
+        verbose=verbose,
     )

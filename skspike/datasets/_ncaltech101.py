@@ -35,6 +35,7 @@ def fetch_ncaltech101(
     return_X_y=False,
     n_retries=3,
     delay=1.0,
+    verbose=False,
 ):
     """Load N-Caltech101, images seen by an event camera; download it if it is not there.
 
@@ -59,6 +60,8 @@ def fetch_ncaltech101(
         How often to ask the server again when it does not answer, or sends nothing more.
     delay : float, default=1.0
         Seconds to wait before the first of these; each next one waits twice as long.
+    verbose : bool, default=False
+        Whether to print how far a download and its conversion are.
 
     Returns
     -------
@@ -121,4 +124,5 @@ def fetch_ncaltech101(
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
+        verbose=verbose,
     )

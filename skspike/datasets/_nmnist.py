@@ -40,6 +40,7 @@ def fetch_nmnist(
     return_X_y=False,
     n_retries=3,
     delay=1.0,
+    verbose=False,
 ):
     """Load N-MNIST, the MNIST digits seen by an event camera; download it if it is not there.
 
@@ -66,6 +67,8 @@ def fetch_nmnist(
         How often to ask the server again when it does not answer, or sends nothing more.
     delay : float, default=1.0
         Seconds to wait before the first of these; each next one waits twice as long.
+    verbose : bool, default=False
+        Whether to print how far a download and its conversion are.
 
     Returns
     -------
@@ -128,4 +131,5 @@ def fetch_nmnist(
         download_if_missing=download_if_missing,
         n_retries=n_retries,
         delay=delay,
+        verbose=verbose,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skspike import datasets
 from skspike.datasets._fetch import RemoteFile, Source, convert_files, fetch
 from skspike.exceptions import DownloadError, EventLossWarning
 from tests.datasets.server import serving, zipped
@@ -49,6 +50,7 @@ def get(source, tmp_path):
             "download_if_missing": True,
             "n_retries": 0,
             "delay": 0.0,
+            "verbose": False,
         }
         return fetch("fetch_some", source, subset, return_X_y, **defaults | options)
 
@@ -211,6 +213,30 @@ def test_two_threads_convert_once(get, servers):
     assert found[0] == found[1]
     assert len(found[0]) == 4
     assert [len(server.asked) for server in servers.values()] == [1, 1]
+
+
+def test_how_far_it_is_is_told_if_asked_for(get, servers, capsys):
+    get("test")
+    assert capsys.readouterr().err == ""
+    get(verbose=True)
+    download, *conversion = capsys.readouterr().err.splitlines()
+    assert download == f"{servers['train'].url}: 0.0 of 0.0 MB"
+    assert [line.rpartition("train.zip: ")[2] for line in conversion] == [
+        "unpacking",
+        "2 recordings converted",
+        "3 recordings converted",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in datasets.__all__ if name.startswith("fetch_")])
+def test_every_fetcher_hands_its_options_on(name, monkeypatch):
+    fetcher = getattr(datasets, name)
+    called = []
+    monkeypatch.setitem(fetcher.__globals__, "fetch", lambda *args, **kw: called.append((args, kw)))
+    options = {"data_home": "x", "download_if_missing": 0, "n_retries": 7, "delay": 8, "verbose": 9}
+    fetcher(return_X_y=True, **options)
+    ((owner, *_, return_X_y), handed_on) = called[0]
+    assert (owner, return_X_y, handed_on) == (name, True, options)
 
 
 @pytest.mark.parametrize(
