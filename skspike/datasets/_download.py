@@ -16,11 +16,13 @@ from pathlib import Path
 
 from ..exceptions import DownloadError
 from ._lock import locked
+from ._page import Page
 
 _BLOCK = 2**18  # bytes
 _TIMEOUT = 60.0  # s without a byte
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that may be better next time
-_PAGE = 0.05  # of the whole: how often progress is printed
+_TOLD = 0.05  # of the whole: how often progress is printed
+_PAGE = 2**20  # bytes of a page that are looked at
 
 
 class _BrokenOffError(Exception):
@@ -56,13 +58,15 @@ def download(url, target, *, checksum, n_retries=3, delay=1.0, timeout=_TIMEOUT,
     Raises
     ------
     DownloadError
-        If the server cannot be reached, if it answers that there is no such file, if the checksum
-        is wrong, or if the disk is full. It is an ``OSError``.
+        If the server cannot be reached, if it answers that there is no such file or with a page
+        for people, if the checksum is wrong, or if the disk is full. It is an ``OSError``.
 
     Notes
     -----
     What is left of a broken download is kept for the next call. Whether it belongs to the file as
     it is now, the checksum tells: if that is wrong after a resumed download, all is loaded anew.
+
+    A page that asks whether to download a large file, as Google Drive sends it, is answered.
     """
     target = Path(target)
     with locked(target.with_name(target.name + ".lock")):
@@ -126,20 +130,15 @@ class _Transfer:
 
     def request(self) -> None:
         """Ask for what the part lacks, and append it."""
-        request = urllib.request.Request(self.url, headers={"User-Agent": "skspike"})
-        if self.size():
-            request.add_header("Range", f"bytes={self.size()}-")
-            if self._version:
-                request.add_header("If-Range", self._version)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                if response.status not in (200, 206):  # such as 202 and a page for people
-                    raise self._refusal(response.status, response.reason)
+            with self._answer() as response:
                 begin, end = _range(response)
                 if begin in (0, self.size()):
                     self._version = _version(response)
                     self._append(response, begin, end)
                     return
+            if not self.size():
+                raise _BrokenOffError("the server sends a part of the file unasked")
         except urllib.error.HTTPError as error:
             if error.code != 416 or not self.size():
                 raise self._refusal(error.code, error.reason) from error
@@ -151,6 +150,33 @@ class _Transfer:
             raise _BrokenOffError(f"the transfer broke off ({error})") from error
         self.part.unlink()  # the server's file is another, or has no more bytes
         self.request()
+
+    def _answer(self):
+        """Return an answer with bytes of the file; say yes if the server asks back."""
+        response = self._ask(self.url)
+        page = _read_page(response)
+        if page and (address := page.address()):
+            response = self._ask(address)
+            page = _read_page(response)
+        if page:
+            raise DownloadError(
+                f"{self.url} cannot be downloaded: the server answers with a page, "
+                f"{page.title.strip()!r}, and not with a file."
+            )
+        return response
+
+    def _ask(self, address: str):
+        """Return the answer of a server, for what the part lacks."""
+        request = urllib.request.Request(address, headers={"User-Agent": "skspike"})
+        if self.size():
+            request.add_header("Range", f"bytes={self.size()}-")
+            if self._version:
+                request.add_header("If-Range", self._version)
+        response = urllib.request.urlopen(request, timeout=self.timeout)
+        if response.status not in (200, 206):  # such as 202 and a page for people
+            response.close()
+            raise self._refusal(response.status, response.reason)
+        return response
 
     def _refusal(self, status: int, phrase: str) -> Exception:
         """Return the exception for a status, by whether to ask again may help."""
@@ -166,7 +192,7 @@ class _Transfer:
             while block := response.read(_BLOCK):
                 output.write(block)
                 now = output.position
-                if self.verbose and end and (now - told >= _PAGE * end or now == end):
+                if self.verbose and end and (now - told >= _TOLD * end or now == end):
                     told = now
                     print(f"{self.url}: {now / 1e6:,.1f} of {end / 1e6:,.1f} MB", file=sys.stderr)
             if end is not None and output.position != end:
@@ -209,12 +235,21 @@ class _Output:
 
 
 def _range(response) -> tuple[int, int | None]:
-    """Return at which byte an answer begins, and at which it ends if it says so."""
-    length = response.headers.get("Content-Length")
+    """Return at which byte an answer begins, and at which the file ends if it says so."""
     if response.status != 206:
-        return 0, int(length) if length else None
-    said = re.match(r"bytes (\d+)-(\d+)/", response.headers.get("Content-Range", ""))
-    return (int(said[1]), int(said[2]) + 1) if said else (-1, None)
+        return 0, response.length
+    said = re.match(r"bytes (\d+)-(\d+)/(\d*)", response.headers.get("Content-Range", ""))
+    if not said:
+        return -1, None
+    return int(said[1]), int(said[3] or int(said[2]) + 1)  # a part may be shorter than asked for
+
+
+def _read_page(response) -> Page | None:
+    """Return the page that a server sends in place of a file, or None if it sends none."""
+    if response.headers.get_content_type() != "text/html":
+        return None
+    with response:
+        return Page(response.read(_PAGE), response.url)
 
 
 def _version(response) -> str | None:

@@ -22,10 +22,14 @@ class Served:
         self.ranges = True  # whether parts are served
         self.breaks: list[int] = []  # after how many bytes the next answers break off
         self.statuses: list[int] = []  # of the next answers, in place of the file
+        self.pages: list[str] = []  # the next answers, in place of the file
         self.tag = '"1"'
-        self.length = True  # whether it is told
+        self.length: str | None = "right"  # what is told, if anything
         self.shift = 0  # bytes by which parts are wrong
+        self.most: int | None = None  # bytes of a part
+        self.unasked = False  # whether a part is sent where the whole is asked for
         self.asked: list[str | None] = []  # the ranges of the requests
+        self.paths: list[str] = []  # of the requests
 
 
 def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
@@ -33,9 +37,15 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             asked = self.headers["Range"]
             served.asked.append(asked)
+            served.paths.append(self.path)
             if served.statuses:
                 self.send_error(served.statuses.pop(0))
                 return
+            if served.pages:
+                self.send_page(served.pages.pop(0).encode())
+                return
+            if served.unasked:
+                asked = asked or "bytes=0-"
             total, begin = len(served.content), 0
             same = self.headers["If-Range"] in (None, served.tag)
             if asked and served.ranges and same:
@@ -45,15 +55,25 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                     return
                 begin += served.shift
                 self.send_response(206)
-                self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
+                end = min(total, begin + (served.most or total))
+                self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{total}")
             else:
                 self.send_response(200)
-            body = served.content[begin:]
+                end = total
+            body = served.content[begin:end]
             if served.length:
-                self.send_header("Content-Length", str(len(body)))
+                length = str(len(body)) if served.length == "right" else served.length
+                self.send_header("Content-Length", length)
             self.send_header("ETag", served.tag)
             self.end_headers()
             self.wfile.write(body[: served.breaks.pop(0)] if served.breaks else body)
+
+        def send_page(self, page: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
 
         def log_message(self, *args) -> None:
             pass

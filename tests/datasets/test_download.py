@@ -113,8 +113,23 @@ def test_a_wrong_range_starts_anew(served, tmp_path):
     assert served.asked == ["bytes=600-", None]
 
 
-def test_a_length_that_is_not_told_leaves_the_checksum(served, tmp_path):
-    served.length = False
+def test_parts_that_are_shorter_than_asked_for_are_put_together(served, tmp_path):
+    (tmp_path / "file.zip.part").write_bytes(CONTENT[:600])
+    served.most = 150
+    assert get(served, tmp_path, n_retries=0).read_bytes() == CONTENT
+    assert served.asked == ["bytes=600-", "bytes=750-", "bytes=900-"]
+
+
+def test_a_part_that_nobody_asked_for_counts_as_broken(served, tmp_path):
+    served.unasked, served.shift = True, 1
+    with pytest.raises(DownloadError, match=r"the server sends a part of the file unasked"):
+        get(served, tmp_path, n_retries=2)
+    assert served.asked == [None, None, None]
+
+
+@pytest.mark.parametrize("length", [None, "many"])
+def test_a_length_that_is_not_told_leaves_the_checksum(served, tmp_path, length):
+    served.length = length
     assert get(served, tmp_path).read_bytes() == CONTENT
 
 
@@ -132,6 +147,51 @@ def test_a_file_that_is_refused_raises_at_once(served, tmp_path, status, phrase)
         get(served, tmp_path, n_retries=5)
     assert len(served.asked) == 1
     assert files(tmp_path) == []
+
+
+QUESTION = """<!DOCTYPE html><html><head><title>Virus scan warning</title></head><body>
+<form id="other" action="/other"><input name="x" value="1"></form>
+<form id="download-form" action="{action}" method="get">
+<input type="submit" value="Download anyway"/><input type="hidden" name="id" value="a&amp;b"/>
+<input type="hidden" name="confirm" value="t"></form><input name="more" value="2"></body></html>"""
+
+
+def test_a_server_that_asks_back_is_answered(served, tmp_path):
+    served.pages = [QUESTION.format(action="/download")]
+    assert get(served, tmp_path).read_bytes() == CONTENT
+    assert served.paths == ["/file", "/download?id=a%26b&confirm=t"]
+
+
+def test_a_server_that_asks_back_is_answered_in_the_middle_too(served, tmp_path):
+    page = QUESTION.format(action=served.url.replace("/file", "/sure"))
+    served.pages, served.breaks = [page], [300]
+
+    def ask_again(delay):
+        served.pages = [page]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.time, "sleep", ask_again)
+        assert get(served, tmp_path, n_retries=0).read_bytes() == CONTENT
+    assert served.asked == [None, None, "bytes=300-", "bytes=300-"]
+    assert served.paths[1::2] == ["/sure?id=a%26b&confirm=t"] * 2
+
+
+@pytest.mark.parametrize(
+    ("pages", "n"),
+    [
+        (["<title>\nQuota exceeded</title> Try later."], 1),
+        ([QUESTION.format(action="/download"), "<title>Quota exceeded</title>"], 2),
+        ([QUESTION.replace("Virus scan warning", "Quota exceeded").format(action="file:/x")], 1),
+    ],
+)
+def test_a_page_in_place_of_a_file_raises_and_keeps_what_came(served, tmp_path, pages, n):
+    (tmp_path / "file.zip.part").write_bytes(CONTENT[:600])
+    served.pages = list(pages)
+    with pytest.raises(DownloadError, match=r"answers with a page, 'Quota exceeded', and not with"):
+        get(served, tmp_path, n_retries=5)
+    assert len(served.asked) == n
+    assert get(served, tmp_path).read_bytes() == CONTENT
+    assert served.asked[-1] == "bytes=600-"
 
 
 def test_a_busy_server_is_asked_again_ever_later(served, tmp_path, monkeypatch):
