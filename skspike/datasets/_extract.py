@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -16,8 +17,9 @@ _FAULTS = (
     tarfile.TarError,
     gzip.BadGzipFile,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
-    NotImplementedError,
+    RuntimeError,  # of a member that is encrypted, or packed in a way that zipfile does not know
 )
 
 
@@ -25,7 +27,8 @@ def extract_archive(archive, folder) -> None:
     """Unpack a zip or tar archive into a folder.
 
     Members that are links or devices, or that would lie outside of the folder, raise before
-    anything is written.
+    anything is written. Folders are made for their files only: what they are called does not
+    matter.
 
     Parameters
     ----------
@@ -54,12 +57,13 @@ def extract_archive(archive, folder) -> None:
 def _extract_zip(archive: Path, folder: Path) -> None:
     """Unpack a zip archive."""
     with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
+        # Dropbox packs a folder with a member "/".
+        members = [member for member in file.infolist() if not member.is_dir()]
+        for member in members:
             _check(archive, member.filename, plain=member.external_attr >> 28 != 0xA)
-        for member in file.infolist():
-            if not member.is_dir():
-                with file.open(member) as source:
-                    _copy(source, folder / member.filename)
+        for member in members:
+            with file.open(member) as source:
+                _copy(source, folder / member.filename)
 
 
 def _extract_tar(archive: Path, folder: Path) -> None:

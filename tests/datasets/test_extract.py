@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 import zipfile
 
@@ -47,6 +48,13 @@ def test_no_member_leaves_the_folder(make, name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_folder_of_any_name_is_left_out(tmp_path):
+    archive = make_zip(tmp_path / "a", {"/": b"", "empty/": b"", "../x/": b"", "b/1.bin": b"one"})
+    extract_archive(archive, tmp_path / "out")
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert found == ["a", "out", "out/b", "out/b/1.bin"]
+
+
 def test_links_are_refused(tmp_path):
     link = zipfile.ZipInfo("link")
     link.external_attr = 0o120777 << 16
@@ -65,6 +73,14 @@ def test_other_and_damaged_archives_raise(tmp_path):
     (tmp_path / "zip").write_bytes(content)
     with pytest.raises(DownloadError, match=r"zip' is damaged: Bad CRC-32"):
         extract_archive(tmp_path / "zip", tmp_path / "out")
+    content[content.index(b"PK\1\2") + 8] |= 1  # the flag of encryption
+    (tmp_path / "locked").write_bytes(content)
+    with pytest.raises(DownloadError, match=r"locked' is damaged: .* is encrypted"):
+        extract_archive(tmp_path / "locked", tmp_path / "out")
+    tar = make_tar(tmp_path / "c", {"x": os.urandom(50_000)}, mode="w:xz").read_bytes()
+    (tmp_path / "xz").write_bytes(tar[:30_000] + bytes(20_000))
+    with pytest.raises(DownloadError, match=r"xz' is damaged"):
+        extract_archive(tmp_path / "xz", tmp_path / "out")
     tar = make_tar(tmp_path / "b", {"x": bytes(5000)}, mode="w").read_bytes()
     (tmp_path / "tar").write_bytes(tar[:2000])
     with pytest.raises(DownloadError, match=r"tar' is damaged"):
