@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from .._event_folder import write_folder
 from .._events import EventCollection
 from .._validation import check_choice, check_number
+from ..exceptions import DownloadError
 from ..io import read_events
+from ._cache import join_caches, open_cache, scratch_folder, write_cache
 from ._data_home import get_data_home
 from ._download import download, has_checksum
 from ._extract import extract_archive
@@ -27,18 +25,24 @@ _Add = Callable[[EventCollection], None]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """An archive on a server: its name here, its URL and its checksum."""
+    """An archive on a server: its name here, its URL and its checksum.
+
+    Without a URL, somebody has to put it there. It is unpacked once for all subsets that it holds;
+    `member` is the place in it of this one, a folder or another archive.
+    """
 
     name: str
-    url: str
-    checksum: str
+    url: str | None
+    checksum: str | None
+    member: str = ""
+    by_hand: str = ""  # where people can get it, to complete "Get it ..."
 
 
 @dataclass(frozen=True)
 class Source:
     """A data set: an archive for each official subset, and how to convert one.
 
-    `convert` gets the folder of the unpacked archive and a function that takes collections, one
+    `convert` gets the folder of the unpacked subset and a function that takes collections, one
     after the other. It returns what it knows of their recordings: `target`, `target_names`, ...
     """
 
@@ -54,9 +58,7 @@ def fetch(owner: str, source: Source, subset: str, return_X_y: bool, **options):
     check_number(owner, "n_retries", options["n_retries"], 0, integer=True)
     check_number(owner, "delay", options["delay"], 0)
     cache = _find(owner, source, subset, **options)
-    data = EventCollection.open(cache / "events")
-    with np.load(cache / "labels.npz", allow_pickle=False) as file:
-        labels = dict(file)
+    data, labels = open_cache(cache)
     if return_X_y:
         return data, labels["target"]
     return Bunch(data=data, DESCR=source.descr, **{"groups": None, **labels})
@@ -71,7 +73,8 @@ def _find(
     if cache.exists():
         return cache
     names = [subset] if subset in source.archives else [*source.archives]
-    missing = [source.archives[name] for name in names if not (home / name).exists()]
+    remotes = [source.archives[name] for name in names if not (home / name).exists()]
+    missing = {remote.name: remote for remote in remotes}.values()  # several may be one archive
     if not download_if_missing and not all(_is_here(remote, home) for remote in missing):
         raise FileNotFoundError(
             f"Data not found and 'download_if_missing' of {owner} is False: "
@@ -82,94 +85,85 @@ def _find(
         for name in names:
             if not (home / name).exists():
                 remote = source.archives[name]
-                target = home / remote.name
-                download(remote.url, target, checksum=remote.checksum, verbose=verbose, **options)
-                _convert(source, target, home / name, verbose)
-                target.unlink()
+                archive = _get(remote, home / remote.name, verbose=verbose, **options)
+                _Conversion(source, archive, verbose).run(home / name)
+                if remote.url:  # else nobody could get it again
+                    archive.unlink()
         if not cache.exists():
-            _join([home / name for name in names], cache)
+            join_caches([home / name for name in names], cache)
     return cache
 
 
 def _is_here(remote: RemoteFile, home: Path) -> bool:
-    """Tell whether an archive is there, whole."""
-    return has_checksum(home / remote.name, remote.checksum)
+    """Tell whether an archive is there, whole as far as its checksum is known."""
+    path = home / remote.name
+    return has_checksum(path, remote.checksum) if remote.checksum else path.exists()
 
 
-def _convert(source: Source, archive: Path, cache: Path, verbose) -> None:
-    """Write what an archive holds to a folder that is mapped into memory."""
-    parts: list[EventCollection] = []
-
-    def tell(what: str) -> None:
-        """Print how far it is."""
-        if verbose:
-            print(f"{archive}: {what}", file=sys.stderr)
-
-    def add(X: EventCollection) -> None:
-        """Put recordings on the disk: all together may not fit in memory."""
-        X.save(scratch / f"part{len(parts)}")
-        parts.append(EventCollection.open(scratch / f"part{len(parts)}"))
-        tell(f"{sum(map(len, parts)):,} recordings converted")
-
-    with _scratch(cache) as scratch:
-        tell("unpacking")
-        extract_archive(archive, scratch / "files")
-        labels = source.convert(scratch / "files", add)
-        n = sum(map(len, parts))
-        if n != len(labels["target"]):
-            raise ValueError(
-                f"{str(archive)!r} must hold {len(labels['target'])} recordings, one for each "
-                f"label. Got {n} instead."
-            )
-        _write(scratch, parts, labels, cache)
-
-
-def _join(caches: list[Path], cache: Path) -> None:
-    """Write a folder of several, one after the other."""
-    every = []
-    for folder in caches:
-        with np.load(folder / "labels.npz", allow_pickle=False) as file:
-            every.append(dict(file))
-    labels = {
-        name: every[0][name]
-        if name == "target_names"
-        else np.concatenate([labels[name] for labels in every])
-        for name in every[0]
-        if all(name in labels for labels in every)
-    }
-    with _scratch(cache) as scratch:
-        _write(scratch, [EventCollection.open(f / "events") for f in caches], labels, cache)
-
-
-@contextmanager
-def _scratch(cache: Path) -> Iterator[Path]:
-    """Make a folder beside another for what is written on the way to it."""
-    scratch = cache.with_name(f".{cache.name}")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
-    scratch.mkdir()
+def _get(remote: RemoteFile, target: Path, **options) -> Path:
+    """Return the path of an archive, downloaded if it is not there yet."""
+    hint = f"Get it {remote.by_hand}, and put it at {str(target)!r}."
+    if remote.url is None:
+        if not target.exists():
+            raise DownloadError(f"{remote.name} cannot be downloaded. {hint}")
+        return target
     try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        return download(remote.url, target, checksum=remote.checksum, **options)
+    except DownloadError as error:
+        if not remote.by_hand:
+            raise
+        raise DownloadError(f"{error} {hint}") from error
 
 
-class _Chain:
-    """Collections one after the other, without a copy."""
+class _Conversion:
+    """An archive on its way to a folder for each of its subsets."""
 
-    def __init__(self, parts: list[EventCollection]) -> None:
-        self._parts = parts
+    def __init__(self, source: Source, archive: Path, verbose) -> None:
+        self.source, self.archive, self.verbose = source, archive, verbose
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for part in self._parts:
-            yield from part
+    def run(self, cache: Path) -> None:
+        """Convert the subset of a folder, and all others that are in the archive."""
+        with scratch_folder(cache) as scratch:
+            self._tell("unpacking")
+            extract_archive(self.archive, scratch / "files")
+            for name, remote in self.source.archives.items():
+                folder = cache.with_name(name)
+                if remote.name == self.archive.name and not folder.exists():
+                    self._convert(self._open(scratch / "files" / remote.member), folder, scratch)
 
+    def _open(self, member: Path) -> Path:
+        """Return the folder of a subset, which may be in an archive within the archive."""
+        if member.is_file():
+            extract_archive(member, member.with_suffix(""))
+            member = member.with_suffix("")
+        if not member.is_dir():
+            raise DownloadError(f"{str(self.archive)!r} must hold {member.name!r}. Got none.")
+        return member
 
-def _write(scratch: Path, parts: list[EventCollection], labels: dict, cache: Path) -> None:
-    """Write events and labels, and give them their name when they are complete."""
-    whole = scratch / "whole"
-    write_folder(whole / "events", _Chain(parts), parts[0].sensor_size, False)
-    np.savez(whole / "labels.npz", **labels)
-    os.replace(whole, cache)
+    def _convert(self, files: Path, cache: Path, scratch: Path) -> None:
+        """Write the recordings of a folder to one that is mapped into memory."""
+        parts: list[EventCollection] = []
+
+        def add(X: EventCollection) -> None:
+            """Put recordings on the disk: all together may not fit in memory."""
+            X.save(parts_folder / f"{len(parts)}")
+            parts.append(EventCollection.open(parts_folder / f"{len(parts)}"))
+            self._tell(f"{sum(map(len, parts)):,} recordings converted")
+
+        with scratch_folder(scratch / cache.name) as parts_folder:
+            labels = self.source.convert(files, add)
+            n = sum(map(len, parts))
+            if n != len(labels["target"]):
+                raise ValueError(
+                    f"{str(self.archive)!r} must hold {len(labels['target'])} recordings, one for "
+                    f"each label. Got {n} instead."
+                )
+            write_cache(cache, parts, labels)
+
+    def _tell(self, what: str) -> None:
+        """Print how far it is."""
+        if self.verbose:
+            print(f"{self.archive}: {what}", file=sys.stderr)
 
 
 def convert_files(
@@ -178,9 +172,11 @@ def convert_files(
     """Convert a folder with a sub-folder of recordings for each class, some at a time."""
     paths = [path for path in files.rglob(f"*{suffix}") if not path.name.startswith(".")]
     names = sorted(path.relative_to(files).as_posix() for path in paths)
+    if not names:
+        raise DownloadError(f"The archive must hold files that end in {suffix!r}. Got none.")
     for start in range(0, len(names), batch):
         paths = [files / name for name in names[start : start + batch]]
         add(read_events(paths, sensor_size=sensor_size, errors="salvage"))
-    classes = [name.split("/")[-2] for name in names]
+    classes = [PurePosixPath(name).parent.name for name in names]
     target_names, target = np.unique(classes, return_inverse=True)
     return {"target": target, "target_names": target_names, "filenames": np.array(names)}

@@ -1,5 +1,6 @@
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,13 @@ def test_all_is_the_subsets_in_order(get, servers):
     assert [len(server.asked) for server in servers.values()] == [1, 1]
 
 
+def test_classes_of_all_are_numbered_in_one_way(get):
+    both = get("all")
+    assert get("test").target_names.tolist() == ["b"]
+    assert both.target_names.tolist() == ["a", "b"]
+    assert both.target.tolist() == [0, 0, 1, 1]
+
+
 def test_labels_that_some_subsets_lack_are_left_out_of_all(get, source):
     def label(files, add):
         labels = convert(files, add)
@@ -137,6 +145,93 @@ def test_an_archive_that_somebody_put_there_is_used(get, servers, tmp_path):
     archive.write_bytes(servers["train"].content)
     assert len(get(download_if_missing=False).data) == 3
     assert servers["train"].asked == []
+
+
+@pytest.fixture(params=["folders", "archives"])
+def shared(request):
+    """One archive for both subsets, in a folder or an archive each."""
+    if request.param == "folders":
+        content, members = zipped({**TRAIN, **TEST}), ("Train", "Test")
+    else:
+        members = ("inner/train.zip", "inner/test.zip")
+        content = zipped(dict(zip(members, (zipped(TRAIN), zipped(TEST)), strict=True)))
+    with serving(content) as server:
+        archives = {
+            name: RemoteFile("both.zip", server.url, server.checksum, member)
+            for name, member in zip(("train", "test"), members, strict=True)
+        }
+        yield Source("shared", "", archives, convert), server
+
+
+def test_an_archive_of_several_subsets_is_loaded_and_converted_once(get, shared, tmp_path):
+    source, server = shared
+    test = get("test", source=source)
+    assert test.data == get("test").data
+    assert get("train", source=source, download_if_missing=False).data == get().data
+    assert get("all", source=source).data == get("all").data
+    assert server.asked == [None]
+    assert {path.name for path in (tmp_path / "shared").iterdir()} >= {"train", "test", "all"}
+    assert not (tmp_path / "shared" / "both.zip").exists()
+
+
+def test_an_archive_of_several_subsets_goes_on_after_an_error(get, shared):
+    source, server = shared
+    failures = [KeyError("labels")]
+
+    def fail_once(files, add):
+        if failures and list(files.rglob("7.bin")):
+            raise failures.pop()
+        return convert(files, add)
+
+    failing = Source("shared", "", source.archives, fail_once)
+    with pytest.raises(KeyError):
+        get("all", source=failing)
+    assert len(get("all", source=failing, download_if_missing=False).data) == 4
+    assert server.asked == [None]
+
+
+def test_an_archive_without_a_subset_raises(get, shared):
+    source, _ = shared
+    archives = {k: replace(remote, member="elsewhere") for k, remote in source.archives.items()}
+    with pytest.raises(DownloadError, match=r"both.zip' must hold 'elsewhere'\. Got none"):
+        get(source=Source("shared", "", archives, convert))
+
+
+def test_an_archive_without_recordings_raises(get):
+    with serving(zipped({"README": b"text"})) as server:
+        archives = {"train": RemoteFile("train.zip", server.url, server.checksum)}
+        with pytest.raises(DownloadError, match=r"must hold files that end in '\.bin'\. Got none"):
+            get(source=Source("some", "", archives, convert))
+
+
+def test_what_people_can_get_elsewhere_is_said(get, source, servers, tmp_path):
+    archives = {k: replace(r, by_hand="from a friend") for k, r in source.archives.items()}
+    servers["train"].statuses = [404]
+    with pytest.raises(DownloadError) as caught:
+        get(source=replace(source, archives=archives))
+    target = str(tmp_path / "some" / "train.zip")
+    assert str(caught.value).endswith(
+        f"answers 404 Not Found. Get it from a friend, and put it at {target!r}."
+    )
+    servers["train"].statuses = [404]
+    with pytest.raises(DownloadError, match=r"answers 404 Not Found\.$"):
+        get()
+
+
+def test_what_no_server_has_is_put_there_by_hand_and_stays(get, servers, tmp_path):
+    remote = RemoteFile("train.zip", None, None, by_hand="from a friend")
+    source = Source("some", "", {"train": remote}, convert)
+    target = tmp_path / "some" / "train.zip"
+    with pytest.raises(DownloadError) as caught:
+        get(source=source)
+    assert str(caught.value) == (
+        f"train.zip cannot be downloaded. Get it from a friend, and put it at {str(target)!r}."
+    )
+    with pytest.raises(FileNotFoundError):
+        get(source=source, download_if_missing=False)
+    target.write_bytes(servers["train"].content)
+    assert len(get(source=source, download_if_missing=False).data) == 3
+    assert target.exists()
 
 
 def test_a_broken_download_goes_on_in_the_next_call(get, servers):
