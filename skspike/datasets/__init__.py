@@ -7,6 +7,7 @@ from ._dvs_gesture import fetch_dvs_gesture
 from ._event_folder import load_event_folder
 from ._heidelberg import fetch_shd, fetch_ssc
 from ._ncaltech101 import fetch_ncaltech101
+from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
 from ._shapes import make_moving_shapes
 
@@ -14,6 +15,7 @@ __all__ = [
     "fetch_cifar10_dvs",
     "fetch_dvs_gesture",
     "fetch_ncaltech101",
+    "fetch_ncars",
     "fetch_nmnist",
     "fetch_shd",
     "fetch_ssc",

@@ -123,9 +123,11 @@ def serving_source(module, name: str, contents: dict[str, bytes], monkeypatch):
 
 def check_addresses(source) -> None:
     """The archives of a source have names, addresses and checksums that can be told apart."""
-    archives = list(source.archives.values())
+    archives = list({archive.name: archive for archive in source.archives.values()}.values())
+    members = {(archive.name, archive.member) for archive in source.archives.values()}
+    assert len(members) == len(source.archives)
     for column in zip(*[(a.name, a.url, a.checksum) for a in archives], strict=True):
         assert len({*column}) == len(archives)
     for archive in archives:
-        assert archive.url.startswith("https://")
+        assert re.match(r"https?://\w", archive.url)
         assert re.fullmatch(r"md5:[0-9a-f]{32}", archive.checksum)
