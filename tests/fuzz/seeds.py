@@ -69,6 +69,8 @@ def make_seeds() -> list[Seed]:
         "prophesee.h5": lambda: encoders.hdf5(some, encoders.write_prophesee),
         "stmnist.mat": lambda: encoders.mat(small),
         "plain.mat": lambda: encoders.mat(small[:3], compressed=False),
+        "columns.mat": lambda: encoders.mat_columns(events),
+        "plain_columns.mat": lambda: encoders.mat_columns(some, compressed=False, t="<f8"),
         "seconds.txt": lambda: encoders.text(events),
         "micros.txt": lambda: encoders.text(events, seconds=False, header="# t x y p\n"),
         "ours.csv": lambda: encoders.csv(events),

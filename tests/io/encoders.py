@@ -362,16 +362,42 @@ def mat(events, *, compressed=True) -> Encoded:
         events["p"] * 2.0 - 1
     )
     matrix[100] = events["t"] * 1e-6
-    values = matrix.astype("<f8").tobytes(order="F")
-    content = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, *matrix.shape)
-    content += struct.pack("<II", 1, 10) + b"spiketrain" + bytes(6)
-    content += struct.pack("<II", 9, len(values)) + values
-    element = struct.pack("<II", 14, len(content)) + content
-    if compressed:
-        packed = zlib.compress(element)
-        element = struct.pack("<II", 15, len(packed)) + packed
-    head = b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
-    return whole(head + element, len(events))
+    return whole(_mat_file([("spiketrain", matrix)], compressed), len(events))
+
+
+def mat_columns(events, *, compressed=True, t="<i4") -> Encoded:
+    """Return a MATLAB file of version 5 with a column each of ts, x, y and pol."""
+    columns = {
+        "ts": events["t"].astype(t),
+        "x": events["x"].astype("<u1"),
+        "y": events["y"].astype("<u2"),
+        "pol": events["p"].astype("<f8"),
+    }
+    matrices = [(name, column[:, None]) for name, column in columns.items()]
+    return whole(_mat_file(matrices, compressed), len(events))
+
+
+def _mat_file(matrices, compressed: bool) -> bytes:
+    """Return a file of named matrices, all of them of MATLAB's type double."""
+    data = b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\1IM"
+    for name, matrix in matrices:
+        kind = {"u1": 2, "u2": 4, "i4": 5, "f8": 9}[matrix.dtype.str[1:]]
+        content = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, *matrix.shape)
+        content += _mat_element(1, name.encode())
+        content += _mat_element(kind, matrix.tobytes(order="F"))
+        element = struct.pack("<II", 14, len(content)) + content
+        if compressed:
+            packed = zlib.compress(element)
+            element = struct.pack("<II", 15, len(packed)) + packed
+        data += element
+    return data
+
+
+def _mat_element(kind: int, content: bytes) -> bytes:
+    """Return an element; up to four bytes share eight with their type and number."""
+    if len(content) <= 4:
+        return struct.pack("<HH", kind, len(content)) + content.ljust(4, b"\0")
+    return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
 
 
 # Text -----------------------------------------------------------------------------------------
