@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ._extract import extract_archive
+from ._extract import extract_inner
 from ._fetch import RemoteFile, Source, convert_files, fetch
 
 
 def _convert(files: Path, add) -> dict[str, np.ndarray]:
     """Convert an archive with an archive of AEDAT4 files for each class."""
-    for archive in sorted(files.rglob("*.zip")):
-        extract_archive(archive, archive.with_suffix(""))
-        archive.unlink()
+    extract_inner(files)
     return convert_files(files, add, sensor_size=(128, 128), batch=100, suffix=".aedat4")
 
 

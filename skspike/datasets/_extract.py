@@ -54,6 +54,14 @@ def extract_archive(archive, folder) -> None:
         raise DownloadError(f"{str(archive)!r} is damaged: {error}.") from error
 
 
+def extract_inner(folder: Path, depth: int = 1) -> None:
+    """Unpack the zip archives in a folder, and those in them; each gives way to its files."""
+    for _ in range(depth):
+        for archive in sorted(folder.rglob("*.zip")):
+            extract_archive(archive, archive.with_suffix(""))
+            archive.unlink()
+
+
 def _extract_zip(archive: Path, folder: Path) -> None:
     """Unpack a zip archive."""
     with zipfile.ZipFile(archive) as file:
@@ -61,6 +69,7 @@ def _extract_zip(archive: Path, folder: Path) -> None:
         members = [member for member in file.infolist() if not member.is_dir()]
         for member in members:
             _check(archive, member.filename, plain=member.external_attr >> 28 != 0xA)
+        folder.mkdir(parents=True, exist_ok=True)
         for member in members:
             with file.open(member) as source:
                 _copy(source, folder / member.filename)
@@ -72,6 +81,7 @@ def _extract_tar(archive: Path, folder: Path) -> None:
         members = file.getmembers()
         for member in members:
             _check(archive, member.name, plain=member.isfile() or member.isdir())
+        folder.mkdir(parents=True, exist_ok=True)
         for member in members:
             if member.isfile():
                 _copy(file.extractfile(member), folder / member.name)

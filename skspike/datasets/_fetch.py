@@ -166,12 +166,17 @@ class _Conversion:
             print(f"{self.archive}: {what}", file=sys.stderr)
 
 
+def list_files(files: Path, suffix: str) -> list[str]:
+    """Return the paths of recordings, relative to their folder and sorted; no hidden ones."""
+    paths = [path for path in files.rglob(f"*{suffix}") if not path.name.startswith(".")]
+    return sorted(path.relative_to(files).as_posix() for path in paths)
+
+
 def convert_files(
     files: Path, add: _Add, sensor_size, batch: int, suffix: str = ".bin"
 ) -> dict[str, np.ndarray]:
     """Convert a folder with a sub-folder of recordings for each class, some at a time."""
-    paths = [path for path in files.rglob(f"*{suffix}") if not path.name.startswith(".")]
-    names = sorted(path.relative_to(files).as_posix() for path in paths)
+    names = list_files(files, suffix)
     if not names:
         raise DownloadError(f"The archive must hold files that end in {suffix!r}. Got none.")
     for start in range(0, len(names), batch):

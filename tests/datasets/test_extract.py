@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from skspike.datasets._extract import extract_archive
+from skspike.datasets._extract import extract_archive, extract_inner
 from skspike.exceptions import DownloadError
 
 
@@ -48,11 +48,32 @@ def test_no_member_leaves_the_folder(make, name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@MAKERS
+def test_an_empty_archive_makes_an_empty_folder(make, tmp_path):
+    extract_archive(make(tmp_path / "a", {}), tmp_path / "deep/out")
+    assert [*(tmp_path / "deep/out").iterdir()] == []
+
+
 def test_a_folder_of_any_name_is_left_out(tmp_path):
     archive = make_zip(tmp_path / "a", {"/": b"", "empty/": b"", "../x/": b"", "b/1.bin": b"one"})
     extract_archive(archive, tmp_path / "out")
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert found == ["a", "out", "out/b", "out/b/1.bin"]
+
+
+def test_inner_archives_give_way_to_their_files(tmp_path):
+    innermost = make_zip(tmp_path / "y.zip", {"1.bin": b"one"}).read_bytes()
+    inner = make_zip(tmp_path / "x.zip", {"b/y.zip": innermost, "2.bin": b""}).read_bytes()
+    for depth, found in {
+        1: ["a/x/2.bin", "a/x/b/y.zip", "z.txt"],
+        2: ["a/x/2.bin", "a/x/b/y/1.bin", "z.txt"],
+        9: ["a/x/2.bin", "a/x/b/y/1.bin", "z.txt"],
+    }.items():
+        folder = tmp_path / str(depth)
+        extract_archive(make_zip(tmp_path / "all", {"a/x.zip": inner, "z.txt": b""}), folder)
+        extract_inner(folder, depth)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert sorted(path.relative_to(folder).as_posix() for path in files) == found
 
 
 def test_links_are_refused(tmp_path):
