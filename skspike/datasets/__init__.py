@@ -1,9 +1,11 @@
 """Datasets: ``load_*`` reads what is there, ``make_*`` invents, ``fetch_*`` downloads once."""
 
+from ._asl_dvs import fetch_asl_dvs
 from ._cifar10_dvs import fetch_cifar10_dvs
 from ._data_home import get_data_home
 from ._digits import load_digits_events
 from ._dvs_gesture import fetch_dvs_gesture
+from ._dvs_lip import fetch_dvs_lip
 from ._event_folder import load_event_folder
 from ._heidelberg import fetch_shd, fetch_ssc
 from ._ncaltech101 import fetch_ncaltech101
@@ -12,8 +14,10 @@ from ._nmnist import fetch_nmnist
 from ._shapes import make_moving_shapes
 
 __all__ = [
+    "fetch_asl_dvs",
     "fetch_cifar10_dvs",
     "fetch_dvs_gesture",
+    "fetch_dvs_lip",
     "fetch_ncaltech101",
     "fetch_ncars",
     "fetch_nmnist",
