@@ -110,7 +110,9 @@ def _get(remote: RemoteFile, target: Path, **options) -> Path:
     try:
         return download(remote.url, target, checksum=remote.checksum, **options)
     except DownloadError as error:
-        if not remote.by_hand:
+        if target.exists():
+            hint = f"{str(target)!r} is there, and has another checksum than {remote.checksum!r}."
+        elif not remote.by_hand:
             raise
         raise DownloadError(f"{error} {hint}") from error
 

@@ -218,6 +218,15 @@ def test_what_people_can_get_elsewhere_is_said(get, source, servers, tmp_path):
         get()
 
 
+def test_an_archive_of_another_checksum_is_named_when_there_is_no_other(get, servers, tmp_path):
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "train.zip").write_bytes(b"another")
+    servers["train"].statuses = [404]
+    with pytest.raises(DownloadError, match=r"Not Found\. '.*train.zip' is there, and has another"):
+        get()
+    assert (tmp_path / "some" / "train.zip").read_bytes() == b"another"
+
+
 def test_what_no_server_has_is_put_there_by_hand_and_stays(get, servers, tmp_path):
     remote = RemoteFile("train.zip", None, None, by_hand="from a friend")
     source = Source("some", "", {"train": remote}, convert)
