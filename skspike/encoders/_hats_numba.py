@@ -34,7 +34,7 @@ def encode_collection(
         _visit_bands,
         len(X) * n_bands,
         (n_bands, X.events, *X.bounds(), edges, *plan.sensor_size, float(plan.tau), plan.memory,
-         plan.cell_size, tiles, done),
+         plan.cell_size, plan.of_polarity, tiles, done),
         work=20 * X.n_events + histograms.size,
         n_threads=n_threads,
         real=histograms.dtype.type,
@@ -50,7 +50,7 @@ def encode_collection(
 
 def _visit_bands(
     first, last, n_bands, events, starts, stops, edges, width, height, tau, memory,
-    cell_size, tiles, done,
+    cell_size, of_polarity, tiles, done,
 ):  # fmt: skip
     """Encode the bands number `first` to `last` - 1: so many rows of cells of a recording each."""
     n_rows = tiles.shape[3]
@@ -61,10 +61,12 @@ def _visit_bands(
             done[i] = False
             continue
         top, bottom = band * n_rows // n_bands, (band + 1) * n_rows // n_bands
-        _encode(recording, edges[i], top, bottom, width, tau, memory, cell_size, tiles[i])
+        _encode(
+            recording, edges[i], top, bottom, width, tau, memory, cell_size, of_polarity, tiles[i]
+        )
 
 
-def _encode(events, edges, top, bottom, width, tau, memory, cell_size, tiles):
+def _encode(events, edges, top, bottom, width, tau, memory, cell_size, of_polarity, tiles):
     """Encode the rows of cells `top` to `bottom` - 1 of a recording."""
     n_bins, n_columns, size = tiles.shape[0], tiles.shape[4], tiles.shape[5]
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
@@ -98,7 +100,7 @@ def _encode(events, edges, top, bottom, width, tau, memory, cell_size, tiles):
                 x[k], y[k] - y_first, t[k], 1 if p[k] else 0,
                 tau, cell_size, weights, since, sums, counts,
             )  # fmt: skip
-        _write_means(sums, counts, tiles[b, :, top:bottom])
+        _write_means(sums, counts, of_polarity, tiles[b, :, top:bottom])
 
 
 def _remember(x, y, t, channel, tau, cell_size, weights, numbers, since):
@@ -140,13 +142,16 @@ def _gather(x, y, t, channel, tau, cell_size, weights, since, sums, counts):
             )
 
 
-def _write_means(sums, counts, tiles):
+def _write_means(sums, counts, of_polarity, tiles):
     """Write the means of a bin into its tiles, and begin the next with empty sums."""
     n_channels, n_rows, n_columns, size, _ = sums.shape
     for channel in range(n_channels):
         for row in range(n_rows):
             for column in range(n_columns):
-                n = max(counts[channel, row, column], 1)
+                n = counts[channel, row, column]
+                if not of_polarity:
+                    n += counts[1 - channel, row, column]
+                n = max(n, 1)
                 for r in range(size):
                     for c in range(size):
                         tiles[channel, row, r, column, c] = sums[channel, row, column, r, c] / n

@@ -17,6 +17,7 @@ class HatsPlan(NamedTuple):
     memory: int  # µs
     cell_size: int
     surface_size: int
+    of_polarity: bool  # the events that a mean is over: those of its polarity, or of its cell
     sensor_size: tuple[int, int]
 
     @property
@@ -41,11 +42,13 @@ def encode_recording(events: np.ndarray, plan: HatsPlan) -> tuple[np.ndarray, tu
     histograms = np.zeros((plan.bins.n, 2, rows, size, columns, size))
     row, column = inside["y"] // plan.cell_size, inside["x"] // plan.cell_size
     for channel, r, c in np.ndindex(2, rows, columns):
-        of_cell = (inside["p"] == channel) & (row == r) & (column == c)
-        cell, bins = inside[of_cell], bin_of_event[of_cell]
+        of_cell = (row == r) & (column == c)
+        own = of_cell & (inside["p"] == channel)
+        counts = np.bincount(bin_of_event[own if plan.of_polarity else of_cell])
+        cell, bins = inside[own], bin_of_event[own]
         for b in np.unique(bins):
             surfaces = [_surface(event, cell, plan) for event in cell[bins == b]]
-            histograms[b, channel, r, :, c] = np.mean(surfaces, axis=0)
+            histograms[b, channel, r, :, c] = np.sum(surfaces, axis=0) / counts[b]
     return histograms.reshape(plan.shape), lost
 
 

@@ -48,6 +48,10 @@ class TimeSurfaceEncoder(EventEncoder):
         middle. Pixels of other cells are left out of it.
     memory : int, default=100000
         With ``kind="hats"``, how far an event looks back, in microseconds.
+    normalize : {"cell", "polarity"}, default="cell"
+        With ``kind="hats"``, by how many events of the bin the sum of their surfaces is divided:
+        by all of the cell, so that of the two polarities the frequent one weighs more, or by those
+        of the polarity alone.
     sensor_size : tuple of int (width, height), default=None
         Size of the sensor in pixels. By default that of the recordings seen in fit: an
         ``EventCollection`` knows it; of other input it is the smallest that holds all events, so
@@ -89,19 +93,31 @@ class TimeSurfaceEncoder(EventEncoder):
     -----
     With ``kind="hots"``, after [1]_, a pixel whose last event was at :math:`t` has at the reading
     :math:`T` the value :math:`\\exp((t - T) / \\tau)`. An event counts until the next at its pixel
-    and polarity; earlier bins of the window are remembered, what lies before it is not.
-    tonic's ``ToTimesurface(dt)`` is the same at the ends of its windows: with ``split="time"`` and
-    a window of `n_bins` times ``dt`` from the recording's first event.
+    and polarity; earlier bins of the window are remembered, what lies before it is not. tonic's
+    ``ToTimesurface(dt)`` is the same at the ends of its windows: with ``split="time"`` and a window
+    of `n_bins` times ``dt`` from the recording's first event.
+
+    The paper reads the pixels around each event, learns features of these surfaces by clustering,
+    and repeats that in layers, each with a larger radius and time constant. Here the whole sensor
+    is read at the end of each bin, and nothing is learned: features are left to the network.
 
     With ``kind="hats"``, after [2]_, the surface of event :math:`i` is, for each offset :math:`z`,
 
     .. math:: T_i(z) = \\sum_j \\exp((t_j - t_i) / \\tau)
 
     over the events :math:`j` of the same polarity and cell, :math:`z` pixels away, with
-    :math:`t_i - memory \\le t_j < t_i`; a histogram is the mean over the events of its bin, cell
-    and polarity, and 0 without any. tonic's ``ToAveragedTimesurface`` counts each event into its
-    own surface and so is larger by 1 in the middle of every histogram that has an event; it also
-    takes earlier events of the same time, keeps times in single precision, and has one bin.
+    :math:`t_i - memory \\le t_j < t_i`. A histogram is the sum over the events of its bin, cell and
+    polarity, divided by the number of events of its bin and cell, and 0 without any.
+
+    `cell_size`, `surface_size` (a radius of 3 pixels) and `memory` are those for N-CARS, whose
+    recordings take 100 ms. For these `tau` is 1e9 in the code of the authors' institute [3]_, so
+    that a surface counts events, and 1e6 in that of Matrix-LSTM [4]_; the default forgets sooner.
+
+    Public code differs in what it divides by. That of [4]_ takes the events of the cell, of either
+    polarity, as the paper does; tonic takes those of the polarity. ``ToAveragedTimesurface`` of
+    tonic is ``normalize="polarity"``, but counts each event into its own surface: it is larger by 1
+    in the middle of every histogram that has an event. It also takes earlier events of the same
+    time, keeps times in single precision, and has one bin.
 
     An empty recording gives zeros; one out of order is put in order of time first. The compiled
     kernel is used unless the configuration asks for ``backend="reference"``; both give the same
@@ -112,7 +128,11 @@ class TimeSurfaceEncoder(EventEncoder):
     .. [1] X. Lagorce et al., "HOTS: A Hierarchy of Event-Based Time-Surfaces for Pattern
        Recognition", IEEE Transactions on Pattern Analysis and Machine Intelligence, 2017.
     .. [2] A. Sironi et al., "HATS: Histograms of Averaged Time Surfaces for Robust Event-based
-       Object Classification", CVPR 2018.
+       Object Classification", CVPR 2018. https://arxiv.org/abs/1803.07913
+    .. [3] S. Ieng and O. Oubari, Institut de la Vision, "hats.m", 2018.
+       https://github.com/OOub/hummus
+    .. [4] M. Cannici et al., "A Differentiable Recurrent Surface for Asynchronous Event-Based
+       Data", ECCV 2020. https://github.com/marcocannici/matrixlstm
 
     Examples
     --------
@@ -136,6 +156,7 @@ class TimeSurfaceEncoder(EventEncoder):
         "cell_size": [Interval(Integral, 1, None, closed="left")],
         "surface_size": [Interval(Integral, 1, None, closed="left")],
         "memory": [Interval(Integral, 1, 2**61, closed="both")],
+        "normalize": [StrOptions({"cell", "polarity"})],
         "sensor_size": ["array-like", None],
         "dtype": [str, type, np.dtype],
         "n_jobs": [Integral, None],
@@ -153,6 +174,7 @@ class TimeSurfaceEncoder(EventEncoder):
         cell_size=10,
         surface_size=7,
         memory=100000,
+        normalize="cell",
         sensor_size=None,
         dtype="float32",
         n_jobs=None,
@@ -165,6 +187,7 @@ class TimeSurfaceEncoder(EventEncoder):
         self.cell_size = cell_size
         self.surface_size = surface_size
         self.memory = memory
+        self.normalize = normalize
         self.sensor_size = sensor_size
         self.dtype = dtype
         self.n_jobs = n_jobs
@@ -185,6 +208,7 @@ class TimeSurfaceEncoder(EventEncoder):
             memory=int(self.memory),
             cell_size=int(self.cell_size),
             surface_size=int(self.surface_size),
+            of_polarity=self.normalize == "polarity",
             sensor_size=self.sensor_size_,
         )
 

@@ -32,6 +32,7 @@ TONIC_DTYPE = [("x", int), ("y", int), ("t", int), ("p", int)]  # what its N-MNI
 JOBS = f"{THREADS} jobs"
 N_BINS = 10
 HATS = {"kind": "hats", "n_bins": 1, "cell_size": 10, "surface_size": 7, "memory": 100_000}
+HATS |= {"normalize": "polarity"}  # as tonic does
 
 
 # The recordings ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from skspike import config_context
 from skspike.encoders import TimeSurfaceEncoder
 from tests.encoders.common import (
     RECORDINGS,
@@ -27,6 +28,7 @@ ENCODERS = st.builds(
     memory=st.sampled_from([1, 10, 1000]),
     cell_size=st.integers(1, 4),
     surface_size=st.sampled_from([1, 3, 5]),
+    normalize=st.sampled_from(["cell", "polarity"]),
     split=st.sampled_from(["time", "count"]),
     window=WINDOWS,
     n_jobs=st.sampled_from([None, 2]),
@@ -55,6 +57,20 @@ def test_bins_average_their_own_events_and_remember_all():
     events = recording([0, 1, 2, 3])
     histograms, _ = encode(hats(n_bins=2, split="count", tau=1e9), [events])
     assert histograms[0, :, 1, 1, 1].tolist() == pytest.approx([1 / 2, 5 / 2])
+
+
+@pytest.mark.parametrize(
+    ("normalize", "n_darker", "n_brighter"), [("cell", 5, 5), ("polarity", 2, 3)]
+)
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_sums_are_divided_by_the_events_of_the_cell_or_of_the_polarity(
+    normalize, n_darker, n_brighter, backend
+):
+    events = recording([0, 1, 2, 3, 4], p=[0, 1, 0, 1, 1])
+    with config_context(backend=backend):
+        histograms, _ = encode(hats(normalize=normalize, tau=1e12), [events])
+    expected = [1 / n_darker, (1 + 2) / n_brighter]  # the second sees one, the third sees two
+    assert histograms[0, 0, :, 1, 1].tolist() == pytest.approx(expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -97,13 +113,13 @@ def test_bands_of_cells_change_nothing(monkeypatch):
     np.testing.assert_array_equal(shared, alone)
 
 
-def test_tonic_also_counts_the_event_itself():
+def test_tonic_also_counts_the_event_itself_and_divides_by_its_polarity():
     transforms = pytest.importorskip("tonic.transforms")
     events = draw_recordings(1)[0]
     theirs = transforms.ToAveragedTimesurface(
         sensor_size=(7, 5, 2), cell_size=3, surface_size=3, time_window=150, tau=100.0
     )(events)
-    ours, _ = encode(hats(cell_size=3, memory=150, tau=100.0), [events])
+    ours, _ = encode(hats(cell_size=3, memory=150, tau=100.0, normalize="polarity"), [events])
     cells = ours[0, 0].reshape(2, 2, 3, 3, 3).transpose(1, 3, 0, 2, 4).reshape(-1, 2, 3, 3)
     assert cells.shape == theirs.shape
     cells[:, :, 1, 1] += 1  # every cell has events of both polarities
