@@ -35,14 +35,20 @@ figure.tight_layout()
 # each, the picture shows the difference of the two.
 
 
+def images_of(encoded):
+    """Return an image for each bin, or for each channel of bins that are stacks of frames."""
+    if encoded.shape[1] == 2:
+        return encoded[:, 1] - encoded[:, 0]
+    return encoded.reshape(-1, *encoded.shape[2:])
+
+
 def show(name, *encoders, n_columns=5):
     """Draw a row of images for each encoder: brighter in red, darker in blue."""
     figure, rows = plt.subplots(
         len(encoders), n_columns, figsize=(9, 2.1 * len(encoders)), squeeze=False
     )
     for row, (label, encoder) in zip(rows, encoders, strict=True):
-        encoded = encoder.fit_transform(X)[0]
-        images = encoded[:, 1] - encoded[:, 0] if encoded.shape[1] == 2 else encoded[:, 0]
+        images = images_of(encoder.fit_transform(X)[0])
         limit = abs(images).max()
         for axes, image in zip(row, images, strict=True):
             axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -64,6 +70,19 @@ show(
     ('split="count"', FrameEncoder(5)),
     ('values="sign"', FrameEncoder(5, values="sign")),
     ('values="last"', FrameEncoder(5, values="last")),
+)
+
+# %%
+# Detectors stack frames of a fixed size: of so many microseconds, or of so many events. They are
+# counted back from the end, or on from the start, and a warning says how many events are in none.
+# The last row is a single step of the network, whose five channels are five frames.
+
+show(
+    "FrameEncoder, stacking",
+    ("bin_size=20 ms", FrameEncoder(5, split="time", bin_size=20_000)),
+    ('keep="first"', FrameEncoder(5, split="time", bin_size=20_000, keep="first")),
+    ("bin_size=80 events", FrameEncoder(5, bin_size=80)),
+    ("frames_per_step=5", FrameEncoder(1, bin_size=80, frames_per_step=5, values="sign")),
 )
 
 # %%
