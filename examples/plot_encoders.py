@@ -77,6 +77,11 @@ show(
 # counted back from the end, or on from the start, and a warning says how many events are in none.
 # The last row is a single step of the network, whose five channels are five frames.
 
+import warnings
+
+from skspike.exceptions import EventLossWarning
+
+warnings.simplefilter("ignore", EventLossWarning)  # five frames are less than the recording
 show(
     "FrameEncoder, stacking",
     ("bin_size=20 ms", FrameEncoder(5, split="time", bin_size=20_000)),
