@@ -39,7 +39,7 @@ class NDA(Augmentation):
         Largest angle, in degrees; see :class:`Rotate`. None leaves turning out.
     shear : float in [0, 90) or None, default=30.0
         Largest horizontal slant, in degrees; see :class:`Shear`. None leaves slanting out.
-    cutout : int, float in [0, 1] or None, default=8
+    cutout : int, float in [0, 1] or None, default=16
         Height and width of the hole, in pixels or as a share of the side; see :class:`Cutout`. None
         leaves the hole out.
 
@@ -49,16 +49,25 @@ class NDA(Augmentation):
 
     Notes
     -----
-    The defaults of `shift`, `rotate` and `shear` are those of the published code for CIFAR10-DVS,
-    on maps of 48 x 48 pixels; for N-Caltech101 it has 3, 15.0 and 15.0. On maps of another size,
-    scale what is in pixels. That code has neither the flip of the paper nor its cutout (of which
-    it defines the class, but no size): ``NDA(flip=0.0, cutout=None)`` is what it runs. The paper
-    also varies the magnitudes and the number of ways for each sample: write a :class:`Compose`.
+    Where the magnitudes come from: the published code [2]_ has for CIFAR10-DVS, on maps of 48 x 48
+    pixels, ``shift=5``, ``rotate=30.0`` and ``shear=30.0``, the defaults; for N-Caltech101, on maps
+    of the same size, 3, 15.0 and 15.0. On maps of another size, scale what is in pixels. The code
+    defines a class for holes, but gives no size and uses none, and it mirrors nothing:
+    ``NDA(flip=0.0, cutout=None)`` is what it runs. `flip` and the kinds of change are those of the
+    paper [1]_. `cutout` is from later code of others, in which one magnitude ``m`` stands for rolls
+    of ``2 * m + 1`` pixels, angles of ``15 * m`` degrees and holes of ``8 * m`` pixels: 2 gives the
+    values for CIFAR10-DVS, and 1 those for N-Caltech101, to which belong holes of 16 and 8 pixels.
+
+    As there, a roll, an angle or a slant is drawn evenly up to the largest in both directions, and
+    pixels are read from the nearest. The paper also varies the magnitudes and the number of ways
+    for each sample: write a :class:`Compose`.
 
     References
     ----------
     .. [1] Li et al., "Neuromorphic Data Augmentation for Training Spiking Neural Networks", ECCV
        2022, section 4. https://arxiv.org/abs/2203.06145
+    .. [2] Li et al., "NDA_SNN", functions/data_loaders.py.
+       https://github.com/Intelligent-Computing-Lab-Yale/NDA_SNN
 
     Examples
     --------
@@ -74,7 +83,7 @@ class NDA(Augmentation):
     shift: float | None = 5
     rotate: float | None = 30.0
     shear: float | None = 30.0
-    cutout: float | None = 8
+    cutout: float | None = 16
 
     def _check_parameters(self) -> None:
         """Raise unless every parameter is in its range."""
