@@ -1,4 +1,5 @@
-"""Open HDF5 files in another process first: the library can crash or loop on a damaged one.
+"""Open HDF5 files in another process first: on a damaged one the library can crash, loop or ask
+for all memory.
 
 The process is started with the first HDF5 file and serves all of them. It imports h5py alone, and
 is this file run as a script.
@@ -19,6 +20,7 @@ from pathlib import Path
 PATIENCE = 10.0  # seconds to list what a file holds
 _START = 120.0  # seconds to import h5py on a busy machine
 _SMALL = 2**22  # bytes of a dataset that is read whole, in rehearsal
+_TEXT = 2**28  # bytes that reading a short text may take; a damaged length claims up to 4 GB
 
 
 class _Rehearsal:
@@ -51,8 +53,8 @@ class _Rehearsal:
             self.stop()
             return ""
         answer = self._answer(PATIENCE)
-        if answer == "done":
-            return ""
+        if answer:
+            return "" if answer == "done" else answer
         self.stop()
         return f"the library loops for {PATIENCE:g} s" if answer is None else "the library crashes"
 
@@ -103,14 +105,44 @@ def _serve() -> None:
 
     print("ready", flush=True)
     for line in sys.stdin:
+        answer = "done"
         # What the library can say as an exception, the other process will hear too.
         with (
             contextlib.suppress(Exception),
             h5py.File(json.loads(line), "r", locking=False) as file,
         ):
-            dict(file.attrs)
+            answer = _try_text(file) or answer
             file.visititems(lambda name, item: _touch(item, h5py))
-        print("done", flush=True)
+        print(answer, flush=True)
+
+
+def _try_text(file) -> str:
+    """Read the text that a reader reads, with little memory; return why it cannot be read."""
+    try:
+        with _little_memory(_TEXT):
+            file.attrs.get("geometry")
+    except Exception as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
+
+
+@contextlib.contextmanager
+def _little_memory(n_bytes: int):
+    """Have allocations fail beyond so many bytes more than now, where Linux tells."""
+    try:
+        import resource
+
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [limit for limit in before if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([used + n_bytes, *limits]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _touch(item, h5py) -> None:

@@ -1,8 +1,13 @@
 """The process in which HDF5 may crash or loop."""
 
+import struct
+import sys
+from pathlib import Path
+
 import pytest
 
-from skspike.io import _hdf5_rehearsal
+from skspike.exceptions import EventFormatError
+from skspike.io import _hdf5_rehearsal, read_events
 from tests.io import encoders
 from tests.io.common import write
 
@@ -51,6 +56,20 @@ def test_a_lost_process_is_replaced(what, fault, rehearse, tmp_path, monkeypatch
         assert rehearse(bad) == fault
     assert rehearse(bad) == fault  # remembered
     assert rehearse(good) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited in Linux's way")
+def test_a_text_that_claims_gigabytes_gets_no_memory(rehearse, tmp_path):
+    data = encoders.hdf5(encoders.some_events(), encoders.write_prophesee).data
+    at = data.index(struct.pack("<I", len("34x30")), data.index(b"geometry"))
+    path = write(tmp_path, "long.h5", data[:at] + struct.pack("<I", 2**31 - 1) + data[at + 4 :])
+    assert "memory allocation failed" in rehearse(path)
+    status = Path(f"/proc/{rehearse._child.pid}/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) // 1024
+    assert peak < 500  # MB
+    with pytest.raises(EventFormatError, match=r"HDF5 cannot read it: .*memory allocation failed"):
+        read_events(path)
+    assert rehearse(write(tmp_path, "good.h5", data)) == ""  # by the same process, without a limit
 
 
 def test_without_processes_files_are_trusted(rehearse, tmp_path, monkeypatch):
