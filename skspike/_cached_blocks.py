@@ -89,9 +89,9 @@ class CachedBlocks:
         return valid
 
     def _keep(self, keys: list[bytes], block: Block) -> None:
-        """Store rows, as long as the folder takes them."""
+        """Store rows, unless they differ in type from the rest, while the folder takes them."""
         losses = [str(note) for note in block.notes if isinstance(note, EventLossWarning)]
-        if self._writable:
+        if self._writable and self._store.row_type() in (None, (block.dtype, block.shape[1:])):
             try:
                 self._store.append(keys, block.rows, block.digests, " ".join(losses))
             except OSError as error:

@@ -31,6 +31,7 @@ _FORMAT = "skspike-rows-1"
 _ENTRY = struct.Struct("<16sQQQI?I")
 _CHECKED = struct.Struct("<I")  # the checksum of the entry itself
 _ENTRY_SIZE = _ENTRY.size + _CHECKED.size
+_LONGEST_HEADER = 2**12  # bytes; what has no end of line until then is not ours
 
 
 class StoredRow(NamedTuple):
@@ -157,6 +158,7 @@ class RowStore:
     ) -> None:
         """Store rows, all with one note; `writing` must have been entered."""
         with self._mutex:
+            self._check_type(rows)
             segment = self._writable_segment(rows)
             try:
                 entries = segment.write(keys, rows, digests, note.encode())
@@ -165,6 +167,15 @@ class RowStore:
                 raise
             for key, entry in entries.items():
                 self._add(key, entry)
+
+    def _check_type(self, rows: np.ndarray) -> None:
+        """Raise unless rows are like those that are stored: as others they would be read."""
+        dtype, shape = self.row_type() or (rows.dtype, rows.shape[1:])
+        if (rows.dtype, rows.shape[1:]) != (dtype, shape):
+            raise ValueError(
+                f"The rows of a store must be of shape {shape} and dtype {dtype}. "
+                f"Got {rows.shape[1:]} and {rows.dtype} instead."
+            )
 
     def refresh(self) -> None:
         """See what other processes have written or deleted."""
@@ -187,7 +198,7 @@ class RowStore:
             return
         with open(path, "rb") as file:
             if segment is None:
-                segment = _read_header(path, file.readline())
+                segment = _read_header(path, file.readline(_LONGEST_HEADER))
                 if segment is None or self.row_type() not in (None, (segment.dtype, segment.shape)):
                     return
                 self._segments[name] = segment
@@ -260,9 +271,12 @@ def _signed(text: bytes) -> bytes:
 
 def _read_header(path: Path, line: bytes) -> _Segment | None:
     """Return the segment that an index begins, None if it is not (yet) one of ours."""
+    text = line.rpartition(b" ")[0]
+    if line != _signed(text):
+        return None
     try:
-        header = json.loads(line[: line.rindex(b" ")])
-        if header["format"] != _FORMAT or line != _signed(line[: line.rindex(b" ")]):
+        header = json.loads(text)
+        if header["format"] != _FORMAT:
             return None
         return _Segment(path, np.dtype(header["dtype"]), tuple(header["shape"]), len(line))
     except (ValueError, TypeError, KeyError):

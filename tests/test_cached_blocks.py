@@ -39,6 +39,13 @@ class Infinite(CountingEncoder):
         return super().transform(X) * np.float32(np.inf)
 
 
+class Fickle(CountingEncoder):
+    """An encoder whose rows have another dtype where there are several."""
+
+    def transform(self, X):
+        return super().transform(X).astype(np.float32 if len(X) == 1 else np.int32) - 7
+
+
 def rows_of(blocks, *parts):
     return [block.rows for block in blocks.blocks([np.array(part) for part in parts])]
 
@@ -105,6 +112,15 @@ def test_rows_that_are_not_finite_are_never_stored(tmp_path, X):
             (block,) = blocks.blocks([np.arange(3)])
         assert not block.valid
         assert len(encoded(tmp_path / "log")) == 3
+
+
+def test_rows_of_another_type_are_never_read_as_the_first(tmp_path, X):
+    encoder = Fickle(3, log=str(tmp_path / "log")).fit(X)
+    for _ in range(2):
+        blocks = CachedBlocks(BlockEncoder(encoder, X, "Owner", 1), tmp_path / "cache")
+        (first, others) = rows_of(blocks, [0], [1, 2])
+        assert (first.dtype, others.dtype) == (np.float32, np.int32)  # whoever asked compares them
+        np.testing.assert_array_equal(others, encoder.transform(X[[1, 2]]))
 
 
 def test_a_full_disk_is_told_once_and_stops_nothing(cached, log, X, monkeypatch):

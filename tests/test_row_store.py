@@ -167,7 +167,13 @@ def test_what_was_damaged_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", [b"", b"{}\n", b"[]\n", b'{"format": "other"}\n', b"\xff\xfe\n", b'"text"\n']
+    "header",
+    [
+        *(b"", b"{}\n", b"[]\n", b'{"format": "other"}\n', b"\xff\xfe\n", b'"text"\n'),
+        *(_signed(b""), _signed(b"{}"), _signed(b"[]"), _signed(b'{"format": "other"}')),
+        b"[" * 100_000 + b" 0\n",  # too deep for a parser
+    ],
+    ids=range(11),
 )
 def test_files_of_others_are_left_alone(header, tmp_path):
     (tmp_path / "1-a.index").write_bytes(header + bytes(200))
@@ -182,6 +188,30 @@ def test_a_segment_of_another_shape_is_left_alone(tmp_path):
     text = json.dumps({**json.loads(header.rpartition(b" ")[0]), "shape": [6]}).encode()
     (tmp_path / "z.index").write_bytes(_signed(text) + entries)
     assert RowStore(tmp_path).row_type()[1] == (2, 3)
+
+
+def test_only_a_short_line_of_a_strange_file_is_read(tmp_path, monkeypatch):
+    fill(tmp_path, make_rows())
+    (index,) = tmp_path.glob("*.index")
+    monkeypatch.setattr("skspike._row_store._LONGEST_HEADER", index.read_bytes().index(b"\n"))
+    assert len(RowStore(tmp_path)) == 0
+
+
+@pytest.mark.parametrize(
+    "rows", [make_rows("int32"), make_rows("float64"), make_rows().reshape(5, 6)], ids=range(3)
+)
+def test_rows_of_another_type_are_refused(rows, tmp_path):
+    store = fill(tmp_path, make_rows())
+    for other in (store, RowStore(tmp_path)):
+        with (
+            other.writing(),
+            pytest.raises(
+                ValueError,
+                match=r"rows of a store must be of shape \(2, 3\) and dtype float32\. Got ",
+            ),
+        ):
+            other.append(KEYS, rows, np.zeros(5, np.uint64), "")
+    assert same(RowStore(tmp_path).get(KEYS[0]), make_rows()[0])
 
 
 def test_a_folder_may_be_deleted_at_any_time(tmp_path):
