@@ -115,7 +115,7 @@ def open_store(path, encoder) -> RowStore:
     """Return the rows of a fitted encoder in the folder of a cache."""
     folder = Path(os.path.abspath(path)) / encoder_key(encoder)
     place = os.getpid(), str(folder)
-    if place not in _open or not folder.exists():
+    if place not in _open or not (folder / _TITLE).exists():
         title = f"{_versioned(type(encoder))}\n{encoder!r}\n"
         with contextlib.suppress(OSError):  # what cannot be written can still be read
             folder.mkdir(parents=True, exist_ok=True)

@@ -148,3 +148,16 @@ def test_a_process_opens_a_store_once(X, tmp_path, monkeypatch):
     assert open_store(str(tmp_path), encoder) is store
     monkeypatch.setattr(_encoder_cache.os, "getpid", lambda: -1)  # as in a forked child
     assert open_store(tmp_path, encoder) is not store
+
+
+def test_a_folder_that_was_made_again_gets_its_title_back(X, tmp_path):
+    encoder = FrameEncoder(n_bins=3).fit(X)
+    store = fill(tmp_path, encoder, X)
+    EncoderCache(tmp_path).clear()
+    with store.writing():  # in a training that goes on meanwhile
+        pass
+    assert EncoderCache(tmp_path).report() == []
+    fill(tmp_path, encoder, X)
+    assert EncoderCache(tmp_path).n_rows == len(X)
+    EncoderCache(tmp_path).clear()
+    assert list(tmp_path.iterdir()) == []
