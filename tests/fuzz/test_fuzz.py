@@ -29,7 +29,7 @@ def test_no_damaged_file_crashes_hangs_or_loses_events_silently():
     assert sum(report["outcomes"].values()) == 20_000
     for name, counts in report["files"].items():
         assert counts["error"] > counts["cases"] // 8, f"{name} is hardly damaged"
-    assert report["peak memory (MB)"] < 3000
+    assert report["peak memory (MB)"] < 1000
 
 
 def test_every_format_is_damaged(tmp_path):
