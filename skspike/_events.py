@@ -218,7 +218,7 @@ class EventCollection:
         self.index = _read_only(index)
         self.sensor_size = sensor_size
         self._folder: MappedFolder | None = None
-        self._digests: dict[int, bytes] = {}  # of stored recordings; see `_encoder_cache`
+        self._digests: dict[int, bytes] = {}  # of stored recordings; see `_encoded`
 
     # Size ------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Encoders: event recordings to arrays, as scikit-learn transformers."""
 
-from .._encoder_cache import EncoderCache
+from .._encoded import EncoderCache
 from ._crop import Crop
 from ._delta import DeltaEncoder
 from ._denoise import Denoise

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._encode_block import row_digests
-from .._encoded import EncodedRows
+from .._encoded import EncodedRows, row_digests
 
 __all__ = ["content_order", "mean_one", "repeat_rows", "weighted_rows"]
 

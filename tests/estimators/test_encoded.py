@@ -12,13 +12,13 @@ from skorch.callbacks import Callback
 
 from skspike import EventCollection, FrameEncoder, config_context
 from skspike._encoded import EncodedRows
-from skspike._workers import WorkerPool
+from skspike._encoded._workers import WorkerPool
 from skspike.estimators._encoded import StreamedRows, open_rows
 from skspike.estimators._input import check_X
 from skspike.exceptions import EventLossWarning, ProcessLostError
+from tests._encoded.test_workers import is_alive
 from tests.counting import CountingEncoder, encoded
 from tests.estimators.common import assert_same_weights, quick, recordings, weights
-from tests.test_workers import is_alive
 
 SETTINGS = {"n_steps": 3, "batch_size": 4, "max_epochs": 1}
 

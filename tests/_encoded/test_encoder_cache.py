@@ -6,8 +6,9 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skspike import EventCollection, FrameEncoder, _encoder_cache
-from skspike._encoder_cache import encoder_key, open_store, recording_keys
+from skspike import EventCollection, FrameEncoder
+from skspike._encoded import _encoder_cache
+from skspike._encoded._encoder_cache import encoder_key, open_store, recording_keys
 from skspike.datasets import make_moving_shapes
 from skspike.encoders import EncoderCache
 from tests.counting import CountingEncoder

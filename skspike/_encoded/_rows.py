@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from .._events import EventCollection
+from ..exceptions import EventLossWarning
 from ._cached_blocks import CachedBlocks
 from ._encode_block import Block, BlockEncoder
-from ._events import EventCollection
-from .exceptions import EventLossWarning
 
 # events and rows, in bytes, that are worked on at a time
 _BLOCK = 2**25

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._config import config_context, get_config
-from ._events import EventCollection
+from .._config import config_context, get_config
+from .._events import EventCollection
 from ._row_store import narrowed
 from ._workers import WorkerPool
 

@@ -18,14 +18,14 @@ from typing import IO
 
 from joblib import wrap_non_picklable_objects
 
-from .exceptions import ProcessLostError
+from ..exceptions import ProcessLostError
 
 _LENGTH = struct.Struct("<Q")
 # tasks given to each worker ahead of the one whose result is awaited
 _AHEAD = 2
 # each worker computes in one thread: there are as many workers as were asked for
 _THREADS = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-_START = "import sys; sys.path[:] = {path}; from skspike._workers import serve; serve()"
+_START = "import sys; sys.path[:] = {path}; from skspike._encoded._workers import serve; serve()"
 
 
 class WorkerPool:

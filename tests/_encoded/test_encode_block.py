@@ -6,7 +6,12 @@ import pytest
 
 import skspike
 from skspike import EventCollection, FrameEncoder
-from skspike._encode_block import BlockEncoder, _encode_compactly, encode_block, row_digests
+from skspike._encoded._encode_block import (
+    BlockEncoder,
+    _encode_compactly,
+    encode_block,
+    row_digests,
+)
 from skspike.datasets import make_moving_shapes
 from skspike.exceptions import EventLossWarning
 

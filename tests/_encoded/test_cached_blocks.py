@@ -3,9 +3,9 @@ import warnings
 import numpy as np
 import pytest
 
-from skspike._cached_blocks import CachedBlocks
-from skspike._encode_block import BlockEncoder, row_digests
-from skspike._row_store import RowStore
+from skspike._encoded._cached_blocks import CachedBlocks
+from skspike._encoded._encode_block import BlockEncoder, row_digests
+from skspike._encoded._row_store import RowStore
 from skspike.datasets import make_moving_shapes
 from skspike.exceptions import EventLossWarning
 from tests.counting import CountingEncoder, encoded

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from skspike._row_store import RowStore, _signed, narrowed
+from skspike._encoded._row_store import RowStore, _signed, narrowed
 
 KEYS = [bytes([i]) * 16 for i in range(1, 6)]
 
@@ -193,7 +193,9 @@ def test_a_segment_of_another_shape_is_left_alone(tmp_path):
 def test_only_a_short_line_of_a_strange_file_is_read(tmp_path, monkeypatch):
     fill(tmp_path, make_rows())
     (index,) = tmp_path.glob("*.index")
-    monkeypatch.setattr("skspike._row_store._LONGEST_HEADER", index.read_bytes().index(b"\n"))
+    monkeypatch.setattr(
+        "skspike._encoded._row_store._LONGEST_HEADER", index.read_bytes().index(b"\n")
+    )
     assert len(RowStore(tmp_path)) == 0
 
 
@@ -237,7 +239,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(tmp_path):
 
 def test_a_write_that_fails_leaves_no_entry(tmp_path, monkeypatch):
     store = fill(tmp_path, make_rows()[:2], KEYS[:2])
-    monkeypatch.setattr("skspike._row_store._packed", lambda *_: 1 / 0)
+    monkeypatch.setattr("skspike._encoded._row_store._packed", lambda *_: 1 / 0)
     with store.writing(), contextlib.suppress(ZeroDivisionError):
         store.append(KEYS[2:3], make_rows()[2:3], np.zeros(1, np.uint64), "")
     monkeypatch.undo()

@@ -16,7 +16,7 @@ from pickle import PicklingError
 import joblib
 import numpy as np
 
-from ._events import EventCollection
+from .._events import EventCollection
 from ._row_store import RowStore
 
 __all__ = ["EncoderCache", "encoder_key", "open_store", "recording_keys"]

@@ -10,7 +10,7 @@ from collections import deque
 
 import pytest
 
-from skspike._workers import WorkerPool
+from skspike._encoded._workers import WorkerPool
 from skspike.exceptions import ProcessLostError
 
 
@@ -95,7 +95,7 @@ def test_errors_that_cannot_travel_are_errors_all_the_same(pool):
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     code = (
         "import os, signal\n"
-        "from skspike._workers import WorkerPool\n"
+        "from skspike._encoded._workers import WorkerPool\n"
         "print(*WorkerPool('Owner', 1).map(os.getpid, [()]), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

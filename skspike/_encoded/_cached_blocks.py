@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..exceptions import EventLossWarning
 from ._encode_block import Block, BlockEncoder
 from ._encoder_cache import encoder_key, open_store, recording_keys
 from ._row_store import StoredRow
-from .exceptions import EventLossWarning
 
 
 class CachedBlocks:

@@ -3,13 +3,12 @@ import warnings
 import numpy as np
 import pytest
 
-from skspike import EventCollection, FrameEncoder, _encoded, config_context
-from skspike._encode_block import row_digests
-from skspike._encoded import EncodedRows
+from skspike import EventCollection, FrameEncoder, config_context
+from skspike._encoded import EncodedRows, _rows, row_digests
 from skspike.datasets import make_moving_shapes
 from skspike.exceptions import EventLossWarning
+from tests._encoded.test_workers import is_alive
 from tests.counting import CountingEncoder, encoded
-from tests.test_workers import is_alive
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def plain():
 def test_rows_are_those_of_one_array(X, tmp_path, monkeypatch):
     """The array is made at once, in blocks, by other processes, from a file, from a cache."""
     frames = FrameEncoder(3).fit_transform(X)
-    monkeypatch.setattr(_encoded, "_BLOCK", 4 * frames[0].nbytes)
+    monkeypatch.setattr(_rows, "_BLOCK", 4 * frames[0].nbytes)
     X.save(tmp_path / "X")
     mapped = EventCollection.open(tmp_path / "X")
     order = np.random.default_rng(0).permutation(40)
@@ -65,7 +64,7 @@ def test_blocks_are_small_and_recordings_whole(X, monkeypatch):
     assert len(rows._parts(np.arange(40))) == 1
     one = rows.sample.nbytes
     for size, largest in ((3 * one + X.lengths.max() * 13 * 3, 4), (1, 1), (2**30, 40)):
-        monkeypatch.setattr(_encoded, "_BLOCK", size)
+        monkeypatch.setattr(_rows, "_BLOCK", size)
         parts = rows._parts(np.arange(40)[::-1])
         np.testing.assert_array_equal(np.concatenate(parts), np.arange(40)[::-1])
         assert 1 <= max(map(len, parts)) <= largest
@@ -74,7 +73,7 @@ def test_blocks_are_small_and_recordings_whole(X, monkeypatch):
 
 def test_losses_are_told_once_and_for_all_blocks(X, monkeypatch):
     encoder = FrameEncoder(3, window=(0, 20_000)).fit(X)
-    monkeypatch.setattr(_encoded, "_BLOCK", 10 * 3 * 2 * 120 * 4)
+    monkeypatch.setattr(_rows, "_BLOCK", 10 * 3 * 2 * 120 * 4)
     rows = make_rows(X, encoder)
     n = len(rows._parts(np.arange(40)))
     assert n > 2
