@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from ..exceptions import DownloadError
+from ._extract import is_intact
 from ._lock import locked
 from ._transfer import BrokenOffError, Transfer
 
@@ -24,8 +25,10 @@ def download(url, target, *, checksum, n_retries=3, delay=1.0, timeout=_TIMEOUT,
     target : str or path-like
         Where to put it. The bytes that have come are beside it in ``<target>.part`` until all are
         there and their checksum is right.
-    checksum : str
-        ``"md5:"`` or ``"sha256:"``, and the digest in hexadecimal digits.
+    checksum : str or None
+        ``"md5:"`` or ``"sha256:"``, and the digest in hexadecimal digits. With None, where none is
+        published, an archive is read to its end and compared with the checksums within it; any
+        other file is as long as the server says, and no more is known.
     n_retries : int, default=3
         How often to ask again without a single new byte.
     delay : float, default=1.0
@@ -58,23 +61,37 @@ def download(url, target, *, checksum, n_retries=3, delay=1.0, timeout=_TIMEOUT,
         if has_checksum(target, checksum):
             return target
         part = target.with_name(target.name + ".part")
+        if checksum is None and not _is_archive(target):
+            part.unlink(missing_ok=True)  # nothing would tell a mixture of two versions
         resumed = _transfer(url, part, n_retries, delay, timeout, verbose)
-        if resumed and not has_checksum(part, checksum):
+        if resumed and _fault(part, target, checksum):
             part.unlink()
             _transfer(url, part, n_retries, delay, timeout, verbose)
-        if not has_checksum(part, checksum):
-            found = _checksum(part, checksum)
+        if fault := _fault(part, target, checksum):
             part.unlink()
-            raise DownloadError(
-                f"The file of {url} must have the checksum {checksum!r}. Got {found!r} instead."
-            )
+            raise DownloadError(f"The file of {url} {fault}.")
         os.replace(part, target)
     return target
 
 
-def has_checksum(path: Path, checksum: str) -> bool:
-    """Tell whether a file is there and is what a checksum says."""
-    return path.exists() and _checksum(path, checksum) == checksum.lower()
+def has_checksum(path: Path, checksum: str | None) -> bool:
+    """Tell whether a file is there and is what a checksum says, if there is one."""
+    return path.exists() and (checksum is None or _checksum(path, checksum) == checksum.lower())
+
+
+def _fault(part: Path, target: Path, checksum: str | None) -> str:
+    """Return what is wrong with a file that has come, or an empty text."""
+    if checksum is None:
+        wrong = _is_archive(target) and not is_intact(part)
+        return "must be an archive that is whole. Got one that is not" if wrong else ""
+    found = _checksum(part, checksum)
+    wrong = found != checksum.lower()
+    return f"must have the checksum {checksum!r}. Got {found!r} instead" if wrong else ""
+
+
+def _is_archive(path: Path) -> bool:
+    """Tell by its name whether a file is an archive."""
+    return path.name.endswith((".zip", ".tar.gz"))
 
 
 def _checksum(path: Path, like: str) -> str:

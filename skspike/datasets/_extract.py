@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..exceptions import DownloadError
 
+_BLOCK = 2**20  # bytes
 _FAULTS = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -60,6 +61,20 @@ def extract_inner(folder: Path, depth: int = 1) -> None:
         for archive in sorted(folder.rglob("*.zip")):
             extract_archive(archive, archive.with_suffix(""))
             archive.unlink()
+
+
+def is_intact(archive: Path) -> bool:
+    """Tell whether a zip archive or a gzipped file is whole, by the checksums within it."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as file:
+                return file.testzip() is None
+        with gzip.open(archive) as file:
+            while file.read(_BLOCK):
+                pass
+        return archive.stat().st_size > 0
+    except _FAULTS:
+        return False
 
 
 def _extract_zip(archive: Path, folder: Path) -> None:

@@ -25,7 +25,7 @@ _Add = Callable[[EventCollection], None]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """An archive on a server: its name here, its URL and its checksum.
+    """An archive on a server: its name here, its URL, and its checksum where one is known.
 
     Without a URL, somebody has to put it there. It is unpacked once for all subsets that it holds;
     `member` is the place in it of this one, a folder or another archive.

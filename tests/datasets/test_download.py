@@ -7,7 +7,7 @@ import pytest
 import skspike.datasets._download as module
 from skspike.datasets._download import download
 from skspike.exceptions import DownloadError
-from tests.datasets.server import serving
+from tests.datasets.server import serving, zipped
 
 CONTENT = os.urandom(1000)
 
@@ -181,3 +181,36 @@ def test_progress_is_told_if_asked_for(served, tmp_path, capsys):
     (tmp_path / "file.zip").unlink()
     get(served, tmp_path, verbose=True)
     assert "0.0 of 0.0 MB" in capsys.readouterr().err
+
+
+def test_without_a_checksum_an_archive_is_compared_with_its_own(tmp_path):
+    whole = zipped({"x": bytes(1000)})
+    with serving(whole) as served:
+        served.breaks = [300]
+        assert get(served, tmp_path, checksum=None).read_bytes() == whole
+        assert served.asked == [None, "bytes=300-"]
+        assert get(served, tmp_path, checksum=None).exists()
+        assert len(served.asked) == 2
+
+
+def test_without_a_checksum_a_mixture_of_two_versions_is_loaded_anew(tmp_path):
+    whole = zipped({"x": bytes(1000)})
+    (tmp_path / "file.zip.part").write_bytes(b"?" * 300)
+    with serving(whole) as served:
+        assert get(served, tmp_path, checksum=None).read_bytes() == whole
+        assert served.asked == ["bytes=300-", None]
+
+
+def test_without_a_checksum_no_archive_raises(tmp_path):
+    whole = r"must be an archive that is whole\. Got one"
+    with serving(b"<html>") as served, pytest.raises(DownloadError, match=whole):
+        get(served, tmp_path, checksum=None)
+    assert files(tmp_path) == []
+
+
+def test_a_text_without_a_checksum_is_never_a_mixture(tmp_path):
+    (tmp_path / "times.txt.part").write_bytes(b"12")
+    with serving(b"34\n56\n") as served:
+        path = download(served.url, tmp_path / "times.txt", checksum=None)
+        assert served.asked == [None]
+    assert path.read_text() == "34\n56\n"

@@ -1,3 +1,4 @@
+import gzip
 import io
 import os
 import tarfile
@@ -5,7 +6,7 @@ import zipfile
 
 import pytest
 
-from skspike.datasets._extract import extract_archive, extract_inner
+from skspike.datasets._extract import extract_archive, extract_inner, is_intact
 from skspike.exceptions import DownloadError
 
 
@@ -106,3 +107,17 @@ def test_other_and_damaged_archives_raise(tmp_path):
     (tmp_path / "tar").write_bytes(tar[:2000])
     with pytest.raises(DownloadError, match=r"tar' is damaged"):
         extract_archive(tmp_path / "tar", tmp_path / "out")
+
+
+def test_an_archive_tells_whether_it_is_whole(tmp_path):
+    content = make_zip(tmp_path / "whole.zip", {"x": b"content of x"}).read_bytes()
+    assert is_intact(tmp_path / "whole.zip")
+    changed = bytearray(content)
+    changed[content.index(b"content")] ^= 1
+    packed = gzip.compress(bytes(range(256)) * 20_000)
+    (tmp_path / "whole.gz").write_bytes(packed)
+    assert is_intact(tmp_path / "whole.gz")
+    wrong = [content[:-5], bytes(changed), packed[:-1], packed[:-8] + bytes(8), b"<html>", b""]
+    for i, part in enumerate(wrong):
+        (tmp_path / "part").write_bytes(part)
+        assert not is_intact(tmp_path / "part"), i
