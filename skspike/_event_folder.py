@@ -51,11 +51,16 @@ def write_folder(path, recordings, sensor_size: tuple[int, int], overwrite: bool
     temporary.mkdir(parents=True)
     try:
         _write_events(temporary, recordings)
-        meta = json.dumps({"format": _FORMAT, "sensor_size": sensor_size})
-        (temporary / "meta.json").write_text(meta, encoding="utf-8")
+        write_meta(temporary, sensor_size)
         _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_meta(folder: Path, sensor_size: tuple[int, int]) -> None:
+    """Write what the arrays of a folder do not say."""
+    meta = json.dumps({"format": _FORMAT, "sensor_size": sensor_size})
+    (folder / "meta.json").write_text(meta, encoding="utf-8")
 
 
 def _write_events(folder: Path, recordings) -> None:
