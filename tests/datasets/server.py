@@ -85,16 +85,61 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
 def serving(content: bytes):
     """Serve one file under every path."""
     served = Served(content)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
+    with _running(_handler(served)) as url:
+        served.url = f"{url}/file"
+        yield served
+
+
+@contextmanager
+def _running(handler: type[BaseHTTPRequestHandler]):
+    """Run a server, and yield its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/file"
     try:
-        yield served
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class ServedFiles:
+    """Files that are served under their paths, and what was asked for."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.contents = contents
+        self.url = ""
+        self.asked: list[str] = []
+
+
+def _path_handler(served: ServedFiles) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.lstrip("/")
+            served.asked.append(path)
+            if path not in served.contents:
+                self.send_error(404)
+                return
+            body = served.contents[path]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def serving_files(contents: dict[str, bytes]):
+    """Serve files under their paths."""
+    served = ServedFiles(contents)
+    with _running(_path_handler(served)) as url:
+        served.url = url
+        yield served
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
