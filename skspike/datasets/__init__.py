@@ -7,6 +7,7 @@ from ._digits import load_digits_events
 from ._dvs_gesture import fetch_dvs_gesture
 from ._dvs_lip import fetch_dvs_lip
 from ._event_folder import load_event_folder
+from ._gen1 import fetch_gen1
 from ._heidelberg import fetch_shd, fetch_ssc
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
@@ -18,6 +19,7 @@ __all__ = [
     "fetch_cifar10_dvs",
     "fetch_dvs_gesture",
     "fetch_dvs_lip",
+    "fetch_gen1",
     "fetch_ncaltech101",
     "fetch_ncars",
     "fetch_nmnist",
