@@ -10,6 +10,7 @@ from ._dvs_lip import fetch_dvs_lip
 from ._event_folder import load_event_folder
 from ._gen1 import fetch_gen1
 from ._heidelberg import fetch_shd, fetch_ssc
+from ._mvsec import fetch_mvsec
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
@@ -22,6 +23,7 @@ __all__ = [
     "fetch_dvs_gesture",
     "fetch_dvs_lip",
     "fetch_gen1",
+    "fetch_mvsec",
     "fetch_ncaltech101",
     "fetch_ncars",
     "fetch_nmnist",
