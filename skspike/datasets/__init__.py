@@ -3,6 +3,7 @@
 from ._asl_dvs import fetch_asl_dvs
 from ._cifar10_dvs import fetch_cifar10_dvs
 from ._data_home import get_data_home
+from ._ddd17 import fetch_ddd17
 from ._digits import load_digits_events
 from ._dsec import fetch_dsec
 from ._dvs_gesture import fetch_dvs_gesture
@@ -19,6 +20,7 @@ from ._shapes import make_moving_shapes
 __all__ = [
     "fetch_asl_dvs",
     "fetch_cifar10_dvs",
+    "fetch_ddd17",
     "fetch_dsec",
     "fetch_dvs_gesture",
     "fetch_dvs_lip",
