@@ -194,12 +194,12 @@ def fetch_ddd17(
 ):
     """Load DDD17, drives with what the driver did or with semantic labels.
 
-    =================   ======================
-    Recordings                        12 hours
-    with semantics         5 + 1 of test + 1
-    Classes                                  6
-    Sensor                   346 × 260 pixels
-    =================   ======================
+    =================   =================
+    Recordings                   12 hours
+    with semantics      5 + 1 of test + 1
+    Classes                             6
+    Sensor               346 × 260 pixels
+    =================   =================
 
     The recordings cannot be downloaded from here: get them as [1]_ says and put them into the
     folder ``ddd17`` of the data home. Those with semantic labels are downloaded if they are not

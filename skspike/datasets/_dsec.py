@@ -201,12 +201,12 @@ def fetch_dsec(
 ):
     """Load DSEC, drives with disparity or semantic labels; download it if it is not there.
 
-    =================   =============================
-    Sequences                    41 + 12 of test
-    with semantics                8 + 3 of test
-    Classes                                 11
-    Sensor                 2 × 640 × 480 pixels
-    =================   =============================
+    =================   ====================
+    Sequences                41 + 12 of test
+    with semantics             8 + 3 of test
+    Classes                               11
+    Sensor              2 × 640 × 480 pixels
+    =================   ====================
 
     Read more in [1]_ and, of the semantic labels, in [2]_. Its files are read with the packages of
     ``pip install "skspike[io]" hdf5plugin``.

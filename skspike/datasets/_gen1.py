@@ -103,11 +103,11 @@ def fetch_gen1(
 ):
     """Load Gen1, traffic with boxes around cars and pedestrians, from files that you have got.
 
-    =================   =========================
-    Classes                                     2
-    Recordings          39 hours, cut at each 60 s
-    Sensor                       304 × 240 pixels
-    =================   =========================
+    =================   ==========================
+    Classes                                      2
+    Recordings          39 hours, in parts of 60 s
+    Sensor                        304 × 240 pixels
+    =================   ==========================
 
     The archives are behind a form of consent and cannot be downloaded from here: get them from
     [1]_ and unpack them in the folder ``gen1`` of the data home. Read more in [2]_.

@@ -227,11 +227,11 @@ def fetch_mvsec(
 ):
     """Load MVSEC, flights and drives with depth; download it if it is not there.
 
-    =================   ================================
-    Sequences           4 flights, 5 drives, 1 motorcycle
-    Sensor                            2 × 346 × 260 pixels
-    Depth                             20 maps each second
-    =================   ================================
+    =================   ===========================================
+    Sequences           4 flights, 5 drives, 1 ride on a motorcycle
+    Sensor                                     2 × 346 × 260 pixels
+    Depth                                       20 maps each second
+    =================   ===========================================
 
     Read more in [1]_.
 

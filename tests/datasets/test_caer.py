@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from skspike.datasets._caer import HostClock, parse_packet
+from skspike.io import read_events
 from tests.datasets.packets import packet
 
 
@@ -10,6 +11,20 @@ def test_the_bits_of_events():
     columns = parse_packet(*packet(rows, room=2))
     found = zip(*(columns[name].tolist() for name in "xytp"), strict=True)
     assert [*found] == [(345, 259, 5, True), (1, 2, 6, False)]
+
+
+def test_events_are_those_of_an_aedat_file_of_the_packet(tmp_path):
+    rng = np.random.default_rng(0)
+    columns = [rng.integers(0, high, 50) for high in (346, 260, 2, 2)]
+    columns.insert(2, np.sort(rng.integers(0, 10**6, 50)))
+    rows = [tuple(map(int, row)) for row in zip(*columns, strict=True)]
+    header, body = packet(rows, overflow=1)
+    head = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DAVIS346\r\n#!END-HEADER\r\n"
+    (tmp_path / "x.aedat").write_bytes(head + header.tobytes() + body.tobytes())
+    (expected,) = read_events(tmp_path / "x.aedat", sensor_size=(346, 260))
+    found = parse_packet(header, body)
+    for name, column in found.items():
+        np.testing.assert_array_equal(column, expected[name])
 
 
 def test_time_has_more_than_31_bits():
