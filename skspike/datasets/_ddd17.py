@@ -151,7 +151,7 @@ def _convert_semantic(step: Step) -> dict:
         x, y, p = xyp[rows].T
         _append(step, {"x": x, "y": y, "t": t[rows] // unit, "p": p > 0})
     images = _keep_masks(step, folder)
-    rows = [int(image.stem.rpartition("_")[2]) - 1 for image in images]
+    rows = [_number(image) - 1 for image in images]  # images are counted from 1
     return {
         "target": images,
         "target_times": index[rows, 0].astype(np.int64) // unit,
@@ -169,6 +169,11 @@ def _ticks(t: np.ndarray, index: np.ndarray) -> int:
     return 1000 if np.median(t[stop] - t[start]) > 5_000_000 else 1
 
 
+def _number(image: Path) -> int:
+    """Return the number of an image, with which its name ends."""
+    return int(image.stem.rpartition("_")[2])
+
+
 def _keep_masks(step: Step, folder: Path) -> list[Path]:
     """Copy the images of labels to those that are kept, from a folder or an archive."""
     masks = folder / "segmentation_masks"
@@ -176,7 +181,7 @@ def _keep_masks(step: Step, folder: Path) -> list[Path]:
         extract_archive(masks.with_suffix(".zip"), step.scratch)
         masks = step.scratch
     step.files.mkdir(parents=True)
-    images = sorted(masks.rglob("*.png"))
+    images = sorted(masks.rglob("*.png"), key=_number)
     return [Path(shutil.copy(image, step.files / image.name)) for image in images]
 
 

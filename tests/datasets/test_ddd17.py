@@ -52,7 +52,7 @@ def segmentation(names=("dir0", "dir1"), unit=1000, zip_masks=False):
         index = np.array([(t[k], k, max(k - 500, 0)) for k in (600, 1200, 2400, 3600)])
         buffer = io.BytesIO()
         np.save(buffer, index)
-        masks = {f"segmentation_{k:08d}.png": f"{name} {k}".encode() for k in (4, 2)}
+        masks = {f"segmentation_{k:0{k}d}.png": f"{name} {k}".encode() for k in (4, 2)}
         members[f"{root}/events.dat.t"] = t.astype("<i8").tobytes()
         members[f"{root}/events.dat.xyp"] = xyp.astype("<i2").tobytes()
         members[f"{root}/index/index_50ms.npy"] = buffer.getvalue()
