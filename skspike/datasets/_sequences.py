@@ -124,8 +124,8 @@ def home_of(name: str, data_home) -> Path:
 
 def _key(source: Sequences) -> str:
     """Return the name of the folder of what is converted."""
-    text = "\n".join([source.variant, *source.names])
-    return f"{source.variant}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256("\n".join(source.names).encode()).hexdigest()
+    return f"{source.variant}-{digest[:12]}"
 
 
 def _check_missing(owner: str, home: Path, remotes: list[RemoteFile], download_if_missing) -> None:

@@ -17,6 +17,7 @@ SUBSETS = {"train": ("a", "b"), "test": ("c",)}
 def convert(step):
     """A sequence of one event, at the time that the file of its name says."""
     time = int((step.home / f"{step.name}.txt").read_text())
+    assert [path.name for path in step.scratch.parent.iterdir()] == ["whole"]
     step.scratch.mkdir()
     (step.scratch / "large").write_bytes(b"?")
     step.files.mkdir(parents=True)
