@@ -20,9 +20,10 @@ from sklearn.utils import Bunch
 
 from .._events import EventCollection
 from .._validation import check_choice, check_number
+from ._cache import scratch_folder
 from ._data_home import get_data_home
 from ._download import download, has_checksum
-from ._fetch import RemoteFile, _scratch
+from ._fetch import RemoteFile
 from ._growing import GrowingFolder
 from ._lock import locked
 
@@ -143,7 +144,7 @@ def _check_missing(owner: str, home: Path, remotes: list[RemoteFile], download_i
 def _convert(owner: str, source: Sequences, home: Path, cache: Path, verbose: bool) -> None:
     """Write what the files of sequences hold to a folder, which gets its name at the end."""
     labels: dict[str, list] = {}
-    with _scratch(cache) as scratch:
+    with scratch_folder(cache) as scratch:
         whole = scratch / "whole"
         with ExitStack() as stack:
             folders = {
