@@ -2,17 +2,23 @@
 
 from ._adaptive_lif import adaptive_lif
 from ._lif import lif
+from ._linear_scan import linear_scan
 from ._memory import empty_cache
 from ._norm_lif import norm_lif
 from ._scale_conv import scale_conv
 from ._scale_mix import scale_mean, scale_mix
+from ._ssm_conv import ssm_conv
+from ._ssm_kernel import ssm_kernel
 
 __all__ = [
     "adaptive_lif",
     "empty_cache",
     "lif",
+    "linear_scan",
     "norm_lif",
     "scale_conv",
     "scale_mean",
     "scale_mix",
+    "ssm_conv",
+    "ssm_kernel",
 ]

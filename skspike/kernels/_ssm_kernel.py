@@ -1,0 +1,98 @@
+"""The impulse response of a diagonal state space model."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .._validation import check_number
+from ._dispatch import choose_backend
+from ._ssm_kernel_reference import ssm_kernel_reference
+
+COMPLEX = (torch.complex64, torch.complex128)
+
+
+def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> Tensor:
+    r"""Compute the impulse response of a diagonal state space model.
+
+    Each channel h has modes n that stand for pairs of conjugates,
+
+    .. math::
+        K_{lh} = 2 \operatorname{Re} \sum_n c_{hn} \exp(l\, a_{hn}).
+
+    With :math:`a = \Delta A` and :math:`c = C (\exp(\Delta A) - 1) / A` that is S4D under a
+    zero-order hold. :func:`ssm_conv` convolves with it; :func:`linear_scan` gives the same step by
+    step.
+
+    Parameters
+    ----------
+    a : Tensor of complex64 or complex128 of shape (n_channels, n_modes)
+        Logarithm of what a mode is multiplied by at each step; modes decay if its real part is
+        negative.
+    c : Tensor of shape (n_channels, n_modes)
+        What each mode contributes, in the dtype of `a`.
+    n_steps : int in [1, inf)
+        Number of lags.
+    backend : {"auto", "reference", "numba", "triton"}, default="auto"
+        As in :func:`lif`.
+
+    Returns
+    -------
+    kernel : Tensor of shape (n_steps, n_channels)
+        The response, real, with a precision of `a`.
+
+    Raises
+    ------
+    TypeError
+        If `a` or `c` is not complex.
+    ValueError
+        If shapes do not fit.
+    BackendError
+        If a backend asked for by name cannot serve the call.
+
+    Notes
+    -----
+    Gradients flow to `a` and `c`. The reference holds ``n_steps * n_channels * n_modes`` complex
+    numbers, in the forward pass and for the backward pass.
+
+    References
+    ----------
+    .. [1] Gu, A. et al., "On the parameterization and initialization of diagonal state space
+       models", NeurIPS 2022.
+    .. [2] Shen, S. et al., "SpikingSSMs: Learning long sequences with sparse and parallel spiking
+       state space models", AAAI 2025, 39(19), 20380-20388.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.kernels import ssm_kernel
+    >>> decay = torch.tensor([[0.5 + 0j]])
+    >>> ssm_kernel(decay.log(), torch.ones_like(decay), 4).flatten().tolist()
+    [2.0, 1.0, 0.5, 0.25]
+    """
+    check_modes("ssm_kernel", "a", a, c)
+    check_number("ssm_kernel", "n_steps", n_steps, 1, math.inf, closed="left", integer=True)
+    choose_backend("ssm_kernel", backend, a, numba=(), triton=())
+    return ssm_kernel_reference(a, c, n_steps)
+
+
+def check_modes(op: str, name: str, value: Tensor, c: Tensor) -> None:
+    """Raise unless `value`, which is called `name`, and `c` are complex numbers for each mode."""
+    for of, tensor in ((name, value), ("c", c)):
+        if not isinstance(tensor, Tensor) or tensor.dtype not in COMPLEX:
+            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(
+                f"The {of!r} parameter of {op} must be a complex64 or complex128 tensor. Got {got}."
+            )
+    if value.ndim != 2:
+        raise ValueError(
+            f"The {name!r} parameter of {op} must have shape (n_channels, n_modes). "
+            f"Got {tuple(value.shape)} instead."
+        )
+    if (c.dtype, c.shape) != (value.dtype, value.shape):
+        raise ValueError(
+            f"The 'c' parameter of {op} must have the dtype and shape of {name!r}, {value.dtype} "
+            f"{tuple(value.shape)}. Got {c.dtype} {tuple(c.shape)} instead."
+        )

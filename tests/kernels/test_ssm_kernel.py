@@ -1,0 +1,88 @@
+"""The impulse response of state space models: laws, and what is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from skspike.exceptions import BackendError
+from skspike.kernels import ssm_kernel
+from tests.kernels.states import modes, numbers
+
+by_backend = pytest.mark.parametrize("backend", ["reference"])
+
+
+# --- laws ---
+
+
+@by_backend
+def test_the_first_lag_is_twice_the_real_part_of_the_sum(backend):
+    c = numbers(3, 4, dtype=torch.complex128)
+    kernel = ssm_kernel(modes(3, 4), c, 1, backend=backend)
+    torch.testing.assert_close(kernel, 2 * c.real.sum(-1)[None], rtol=0, atol=1e-14)
+
+
+@by_backend
+def test_one_mode_is_a_decaying_cosine(backend):
+    a = torch.tensor([[-0.1 + 0.7j]], dtype=torch.complex128)
+    c = torch.polar(torch.tensor([[1.5]]), torch.tensor([[0.3]])).to(a.dtype)
+    lags = torch.arange(50, dtype=torch.float64)
+    expected = 3 * torch.exp(-0.1 * lags) * torch.cos(0.7 * lags + c.angle().item())
+    kernel = ssm_kernel(a, c, 50, backend=backend)
+    torch.testing.assert_close(kernel[:, 0], expected, rtol=0, atol=1e-6)
+
+
+@by_backend
+def test_gradients_equal_finite_differences(backend):
+    a, c = modes(2, 3).requires_grad_(), numbers(2, 3, dtype=torch.complex128).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, c: ssm_kernel(a, c, 5, backend=backend), (a, c))
+
+
+# --- what is refused ---
+
+A = torch.zeros(2, 3, dtype=torch.complex64)
+
+
+@pytest.mark.parametrize(
+    ("a", "c", "error", "message"),
+    [
+        (
+            A.real,
+            A,
+            TypeError,
+            "The 'a' parameter of ssm_kernel must be a complex64 or complex128 tensor. "
+            "Got torch.float32.",
+        ),
+        (A, 1.0, TypeError, "The 'c' parameter of ssm_kernel must be a complex64 or complex128"),
+        (
+            A[0],
+            A[0],
+            ValueError,
+            "The 'a' parameter of ssm_kernel must have shape (n_channels, n_modes). Got (3,) ins",
+        ),
+        (
+            A,
+            A[:1],
+            ValueError,
+            "The 'c' parameter of ssm_kernel must have the dtype and shape of 'a', "
+            "torch.complex64 (2, 3). Got torch.complex64 (1, 3) instead.",
+        ),
+    ],
+)
+def test_modes_that_do_not_fit(a, c, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        ssm_kernel(a, c, 4)
+
+
+@pytest.mark.parametrize(("n_steps", "error"), [(0, ValueError), (1.5, TypeError)])
+def test_numbers_of_steps_that_do_not_fit(n_steps, error):
+    message = "The 'n_steps' parameter of ssm_kernel must be an int in the range [1, inf)."
+    with pytest.raises(error, match=re.escape(message)):
+        ssm_kernel(A, A, n_steps)
+
+
+def test_a_backend_that_cannot_serve():
+    with pytest.raises(BackendError, match="The 'numba' backend of ssm_kernel serves"):
+        ssm_kernel(A, A, 4, backend="numba")
