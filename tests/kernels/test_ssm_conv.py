@@ -1,4 +1,4 @@
-"""Convolutions over time: laws of the reference, and what is refused."""
+"""Convolutions over time: laws, the operator of torch, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 import pytest
 import torch
 
+from skspike.exceptions import BackendError
 from skspike.kernels import ssm_conv
-from tests.kernels.states import numbers
+from skspike.kernels._ssm_conv import conv_backward, conv_forward
+from tests.kernels.states import numbers, with_gradients
 
-by_backend = pytest.mark.parametrize("backend", ["reference"])
+by_backend = pytest.mark.parametrize("backend", ["reference", "numba"])
 by_direction = pytest.mark.parametrize("both", [False, True], ids=["causal", "both"])
 
 
@@ -73,6 +75,37 @@ def test_sixteen_bits_are_computed_in_float32():
     torch.testing.assert_close(y, ssm_conv(x.float(), kernel).bfloat16(), rtol=0, atol=0)
 
 
+@by_backend
+def test_nothing_in_gives_nothing_out(backend):
+    for shape in ((5, 0, 3), (5, 2, 0)):
+        x, kernel = numbers(*shape), numbers(5, shape[2])
+        y, dx, dkernel = with_gradients(lambda *a: ssm_conv(*a, backend=backend), (x, kernel))
+        assert (y.shape, dx.shape) == (shape, shape)
+        assert (dkernel == 0).all()
+
+
+# --- the operator of torch ---
+
+
+@by_direction
+def test_opcheck(both):
+    tensors = [numbers(9, 3, 5), numbers(9, 5, seed=1), numbers(8, 5, seed=2) if both else None]
+    inputs = [None if a is None else a.clone().requires_grad_() for a in tensors]
+    torch.library.opcheck(conv_forward, (*inputs, "numba"))
+    for needs in ((True, True), (True, False), (False, True)):
+        torch.library.opcheck(conv_backward, (*tensors, numbers(9, 3, 5), *needs, "numba"))
+
+
+def test_compiles_without_a_graph_break():
+    def train(x, kernel, reverse):
+        return ssm_conv(2 * x, kernel, reverse) + ssm_conv(x, kernel)
+
+    inputs = numbers(9, 3, 5), numbers(9, 5, seed=1), numbers(8, 5, seed=2)
+    found = with_gradients(torch.compile(train, fullgraph=True, backend="aot_eager"), inputs)
+    for a, b in zip(found, with_gradients(train, inputs), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
+
+
 # --- what is refused ---
 
 X = torch.zeros(4, 2, 3)
@@ -107,3 +140,10 @@ def test_kernels_that_do_not_fit(name, shape):
     message = f"The {name!r} parameter of ssm_conv must be a floating point tensor. Got float."
     with pytest.raises(TypeError, match=re.escape(message)):
         ssm_conv(X, **{"kernel": torch.zeros(4, 3)} | {name: 1.0})
+
+
+def test_a_backend_that_cannot_serve():
+    half = X.half()
+    with pytest.raises(BackendError, match="The 'numba' backend of ssm_conv serves"):
+        ssm_conv(half, torch.zeros(4, 3), backend="numba")
+    assert ssm_conv(half, torch.zeros(4, 3)).dtype == torch.float16
