@@ -11,7 +11,7 @@ from .._validation import check_number
 from ._dispatch import choose_backend
 from ._ssm_kernel_reference import ssm_kernel_reference
 
-COMPLEX = (torch.complex64, torch.complex128)
+COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
 
 def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> Tensor:
@@ -36,7 +36,9 @@ def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> 
     n_steps : int in [1, inf)
         Number of lags.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
-        As in :func:`lif`.
+        ``"reference"`` is a product of two small matrices for each channel, and so is ``"triton"``:
+        on CUDA there is nothing faster. ``"auto"`` follows :func:`skspike.set_config`, then takes
+        the fastest that can serve the call.
 
     Returns
     -------
@@ -54,8 +56,9 @@ def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> 
 
     Notes
     -----
-    Gradients flow to `a` and `c`. The reference holds ``n_steps * n_channels * n_modes`` complex
-    numbers, in the forward pass and for the backward pass.
+    Gradients flow to `a` and `c`. Nothing of the size ``n_steps * n_channels * n_modes`` is held:
+    powers are computed for every 64th lag and for the first 64 lags, in float64, and rounded once.
+    With complex64 that is more precise than an exponential for each lag, whose argument is rounded.
 
     References
     ----------
@@ -74,14 +77,14 @@ def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> 
     """
     check_modes("ssm_kernel", "a", a, c)
     check_number("ssm_kernel", "n_steps", n_steps, 1, math.inf, closed="left", integer=True)
-    choose_backend("ssm_kernel", backend, a, numba=(), triton=())
+    choose_backend("ssm_kernel", backend, a, numba=(), triton=COMPLEX.values())
     return ssm_kernel_reference(a, c, n_steps)
 
 
 def check_modes(op: str, name: str, value: Tensor, c: Tensor) -> None:
     """Raise unless `value`, which is called `name`, and `c` are complex numbers for each mode."""
     for of, tensor in ((name, value), ("c", c)):
-        if not isinstance(tensor, Tensor) or tensor.dtype not in COMPLEX:
+        if not isinstance(tensor, Tensor) or tensor.dtype not in COMPLEX.values():
             got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
             raise TypeError(
                 f"The {of!r} parameter of {op} must be a complex64 or complex128 tensor. Got {got}."

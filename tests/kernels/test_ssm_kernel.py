@@ -14,7 +14,41 @@ from tests.kernels.states import modes, numbers
 by_backend = pytest.mark.parametrize("backend", ["reference"])
 
 
+def direct(a, c, n_steps):
+    """Return the sums as they are defined."""
+    lags = torch.arange(n_steps, dtype=a.real.dtype)
+    return 2 * (c * torch.exp(lags[:, None, None] * a)).sum(-1).real
+
+
 # --- laws ---
+
+
+@pytest.mark.parametrize("n_modes", [1, 2, 5, 32])
+@pytest.mark.parametrize("n_steps", [1, 2, 63, 64, 65, 100, 1000])
+@by_backend
+def test_term_by_term(backend, n_steps, n_modes):
+    a, c = modes(5, n_modes), numbers(5, n_modes, dtype=torch.complex128)
+    kernel = ssm_kernel(a, c, n_steps, backend=backend)
+    torch.testing.assert_close(kernel, direct(a, c, n_steps), rtol=0, atol=1e-12)
+
+
+@by_backend
+def test_float32_is_more_precise_than_an_exponential_for_each_lag(backend):
+    a, c = modes(5, 32, torch.complex64), numbers(5, 32, dtype=torch.complex64)
+    exact = direct(a.to(torch.complex128), c.to(torch.complex128), 4000)
+    error, naive = (
+        (kernel - exact).abs().max()
+        for kernel in (ssm_kernel(a, c, 4000, backend=backend), direct(a, c, 4000))
+    )
+    assert error < naive / 2
+
+
+@by_backend
+def test_modes_that_are_gone_at_once(backend):
+    """A power that underflows is zero, also where another factor would overflow."""
+    a = torch.tensor([[-800.0 + 0j, -0.5 + 0j]], dtype=torch.complex128)
+    kernel = ssm_kernel(a, torch.ones_like(a), 200, backend=backend)
+    torch.testing.assert_close(kernel, direct(a, torch.ones_like(a), 200), rtol=0, atol=1e-15)
 
 
 @by_backend
@@ -81,6 +115,15 @@ def test_numbers_of_steps_that_do_not_fit(n_steps, error):
     message = "The 'n_steps' parameter of ssm_kernel must be an int in the range [1, inf)."
     with pytest.raises(error, match=re.escape(message)):
         ssm_kernel(A, A, n_steps)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)], ids=str)
+@by_backend
+def test_nothing_in_gives_nothing_out(backend, shape):
+    a = torch.zeros(shape, dtype=torch.complex64)
+    kernel = ssm_kernel(a, a, 5, backend=backend)
+    assert kernel.shape == (5, shape[0])
+    assert (kernel == 0).all()
 
 
 def test_a_backend_that_cannot_serve():
