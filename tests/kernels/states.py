@@ -32,7 +32,7 @@ def with_gradients(function: Callable, inputs: Sequence[Tensor], seed: int = 9) 
     upstream = [
         numbers(*y.shape, dtype=y.dtype, seed=seed + i).to(y.device) for i, y in enumerate(results)
     ]
-    gradients = torch.autograd.grad(results, leaves, upstream)
+    gradients = torch.autograd.grad(results, leaves, upstream, materialize_grads=True)
     return [*(y.detach() for y in results), *gradients]
 
 

@@ -1,4 +1,4 @@
-"""State space models step by step: laws of the reference, and what is refused."""
+"""State space models step by step: laws, the operator of torch, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 import pytest
 import torch
 
-from skspike.kernels import linear_scan, ssm_conv, ssm_kernel
-from tests.kernels.states import modes, numbers
+from skspike import config_context
+from skspike.exceptions import BackendError
+from skspike.kernels import _linear_scan, linear_scan, ssm_conv, ssm_kernel
+from skspike.kernels._linear_scan import scan_backward, scan_forward
+from tests.kernels.states import modes, numbers, with_gradients
 
-by_backend = pytest.mark.parametrize("backend", ["reference"])
+by_backend = pytest.mark.parametrize("backend", ["reference", "numba"])
 
 
 # --- laws ---
@@ -64,6 +67,51 @@ def test_sixteen_bits_are_computed_in_float32():
     assert torch.equal(state, last)
 
 
+@pytest.mark.parametrize("shape", [(5, 0, 3, 2), (5, 2, 0, 2), (5, 2, 3, 0)], ids=str)
+@by_backend
+def test_nothing_in_gives_nothing_out(backend, shape):
+    *shape, n_modes = shape
+    x, d = numbers(*shape), numbers(shape[2], n_modes, dtype=torch.complex128)
+    y, state, *gradients = with_gradients(lambda *a: linear_scan(*a, backend=backend), (x, d, d))
+    assert (y == 0).all()
+    assert state.shape == (*shape[1:], n_modes)
+    assert all((g == 0).all() for g in gradients)
+
+
+def test_a_few_steps_take_the_reference_unless_asked_otherwise(monkeypatch):
+    x, decay = numbers(1, 2, 3), modes(3, 4).exp()
+    monkeypatch.setattr(_linear_scan, "linear_scan_reference", lambda *_: (x + 7, decay))
+    assert torch.equal(linear_scan(x, decay, decay)[0], x + 7)
+    assert not torch.equal(linear_scan(x, decay, decay, backend="numba")[0], x + 7)
+    with config_context(backend="numba"):
+        assert not torch.equal(linear_scan(x, decay, decay)[0], x + 7)
+    many = numbers(8, 2, 3)
+    assert linear_scan(many, decay, decay)[0].shape == many.shape
+
+
+# --- the operator of torch ---
+
+
+def test_opcheck():
+    x, decay = numbers(9, 2, 3), modes(3, 5).exp()
+    c, state = (numbers(*shape, 5, dtype=torch.complex128) for shape in ((3,), (2, 3)))
+    inputs = [a.clone().requires_grad_() for a in (x, decay, c, state)]
+    torch.library.opcheck(scan_forward, (*inputs, "numba"))
+    for gradients in ((x, state), (x, None), (None, state)):
+        torch.library.opcheck(scan_backward, (x, decay, c, state, *gradients, "numba"))
+
+
+def test_compiles_without_a_graph_break():
+    def train(x, decay, c):
+        y, state = linear_scan(2 * x, decay, c)
+        return linear_scan(y, decay, c, state)
+
+    inputs = numbers(9, 2, 3), modes(3, 5).exp(), numbers(3, 5, dtype=torch.complex128)
+    found = with_gradients(torch.compile(train, fullgraph=True, backend="aot_eager"), inputs)
+    for a, b in zip(found, with_gradients(train, inputs), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12 * (1 + b.abs().max().item()))
+
+
 # --- what is refused ---
 
 X, D = torch.zeros(4, 2, 3), torch.zeros(3, 5, dtype=torch.complex64)
@@ -95,3 +143,9 @@ X, D = torch.zeros(4, 2, 3), torch.zeros(3, 5, dtype=torch.complex64)
 def test_arguments_that_do_not_fit(arguments, error, message):
     with pytest.raises(error, match=re.escape(message)):
         linear_scan(*arguments)
+
+
+def test_a_backend_that_cannot_serve():
+    with pytest.raises(BackendError, match="The 'numba' backend of linear_scan serves"):
+        linear_scan(X.half(), D, D, backend="numba")
+    assert linear_scan(X.half(), D, D)[0].dtype == torch.float16

@@ -182,5 +182,22 @@ def scale_mix():
             print(json.dumps({"case": case} | describe(kernel)), flush=True)
 
 
+def linear_scan():
+    """Compile state space models step by step, few and many modes."""
+    from skspike.kernels import _linear_scan_triton as twin
+
+    for dtype, n_modes in ((torch.float32, 2), (torch.float32, 32), (torch.float64, 8)):
+        x = torch.zeros(64, 2, 256, dtype=dtype)
+        decay = torch.zeros(256, n_modes, dtype=dtype.to_complex())
+        state = torch.zeros(2, 256, n_modes, dtype=decay.dtype)
+
+        def call(x=x, decay=decay, state=state):
+            twin.forward(x, decay, decay, state)
+            twin.backward(x, decay, decay, state, x, None)
+
+        for kernel in compile_launches(call):
+            print(json.dumps({"case": f"{dtype} {n_modes} modes"} | describe(kernel)), flush=True)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
