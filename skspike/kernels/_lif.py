@@ -29,6 +29,7 @@ def lif(
     v_reset: float | None = 0.0,
     decay_input: bool = True,
     detach_reset: bool = True,
+    through_time: bool = True,
     surrogate: str = "atan",
     alpha: float | None = None,
     save: str = "auto",
@@ -70,6 +71,11 @@ def lif(
         Whether the input is divided by `tau` too.
     detach_reset : bool, default=True
         Whether the gradient ignores the spike in the reset.
+    through_time : bool, default=True
+        Whether the gradient passes through the carried potential, from a step to those before it.
+        False is spatial learning through time [3]_: a spike depends on the input of its own step
+        alone, :math:`\partial s_t / \partial h_t` being the surrogate, and potentials, `v` at
+        either end included, are data.
     surrogate : str, default="atan"
         Derivative that stands in for that of the spike, as a function of
         :math:`u = h_t - \theta`: "atan", "sigmoid", "triangle", "rectangle", "dspike" or
@@ -103,10 +109,11 @@ def lif(
 
     Notes
     -----
-    Gradients flow to `x`, `v` and a tensor `tau` or `decay`. The compiled backends keep only `x`
-    for the backward pass and recompute the potentials: 20 bytes move per neuron-step and training
-    step in float32. Their results do not depend on the number of threads. Each is an operator of
-    torch (``torch.ops.skspike.lif``) that ``torch.compile`` takes without a graph break.
+    Gradients flow to `x`, `v` (if `through_time`) and a tensor `tau` or `decay`. The compiled
+    backends keep only `x` for the backward pass and recompute the potentials: 20 bytes move per
+    neuron-step and training step in float32. Their results do not depend on the number of threads.
+    Each is an operator of torch (``torch.ops.skspike.lif``) that ``torch.compile`` takes without a
+    graph break.
 
     References
     ----------
@@ -114,6 +121,8 @@ def lif(
        spiking neural networks", ICCV 2021.
     .. [2] Li, Y. et al., "Towards scalable GPU-accelerated SNN training via temporal fusion",
        ICANN 2024 (fusion over time; `decay` is its convention).
+    .. [3] Meng, Q. et al., "Towards memory- and time-efficient backpropagation for training spiking
+       neural networks", ICCV 2023 (SLTT).
 
     Examples
     --------
@@ -125,8 +134,9 @@ def lif(
     """
     check_input("lif", x)
     charge, leak = leak_of("lif", x, tau, decay, decay_input)
-    spec = make_spec("lif", threshold, strict, v_reset, charge, detach_reset, surrogate, alpha)
-    v = None if v is None else expand("lif", "v", v, x)
+    neuron = threshold, strict, v_reset, charge, detach_reset, surrogate, alpha
+    spec = make_spec("lif", *neuron, through_time=through_time)
+    v = None if v is None else expand("lif", "v", v if through_time else v.detach(), x)
     check_choice("lif", "save", save, SAVES)
     backend = choose_backend("lif", backend, x)
     if backend == "reference":
@@ -134,7 +144,7 @@ def lif(
         return s, v_last
     save = to_save(save, x, v, leak)
     s, v_last, _, _ = lif_forward(x, v, leak, None, None, *spec.args(), save, backend)
-    return s, v_last
+    return s, v_last if through_time else v_last.detach()
 
 
 def check_input(op: str, x: Tensor) -> None:
@@ -159,6 +169,7 @@ def make_spec(
     surrogate: str,
     alpha: float | None,
     beta: float = 0.0,
+    through_time: bool = True,
 ) -> NeuronSpec:
     """Check the settings of a neuron that are no tensors."""
     return NeuronSpec(
@@ -170,6 +181,7 @@ def make_spec(
         surrogate=surrogate,
         alpha=_alpha(op, surrogate, alpha),
         beta=_number(op, "beta", beta),
+        through_time=through_time,
     )
 
 

@@ -69,6 +69,11 @@ def reset(h, fired, threshold, v_rest):
     return h - threshold if fired else h
 
 
+def to_leak(drive, v, v_rest):
+    """Return the derivative of a step's potential by its coefficient."""
+    return v - v_rest if DECAY else drive - (v - v_rest)
+
+
 def _forward(x, leak, rho, v, a, s, saved, threshold, beta, v_rest, start, stop):
     """Write spikes `s`, and advance the states `v` and `a` in place, for neurons start..stop."""
     block = 32768
@@ -191,11 +196,37 @@ def _backward(
                         v_before = reset(h_before[j], fired, threshold, v_rest)
                     else:
                         v_before = v0[first + j] if STATE_PER_NEURON else v0[0]
-                    if DECAY:
-                        dleak[first + j] += dh * (v_before - v_rest)
-                    else:
-                        drive = load(x_t[j]) if DECAY_INPUT else real(0)
-                        dleak[first + j] += dh * (drive - (v_before - v_rest))
+                    drive = load(x_t[j]) if DECAY_INPUT else real(0)
+                    dleak[first + j] += dh * to_leak(drive, v_before, v_rest)
+
+
+def _backward_by_step(x, leak, v0, saved, ds, dx, dleak, threshold, v_rest, alpha, start, stop):
+    """Write `dx` (`dleak`) where no gradient passes from step to step: one pass, forward in time.
+
+    A potential is used where it is found, and none is kept.
+    """
+    block = min(8192, stop - start)
+    v = np.empty(block, saved.dtype)
+    for first in range(start, stop, block):
+        n = min(block, stop - first)
+        for j in range(n):
+            v[j] = v0[first + j] if STATE_PER_NEURON else v0[0]
+        for t in range(x.shape[0]):
+            x_t = x[t, first : first + n]
+            ds_t = ds[t, first : first + n]
+            dx_t = dx[t, first : first + n]
+            if SAVED:
+                h_t = saved[t, first : first + n]
+            for j in range(n):
+                k = leak[first + j] if LEAK_PER_NEURON else leak[0]
+                h = h_t[j] if SAVED else charge(load(x_t[j]), v[j], k, v_rest)
+                dh = load(ds_t[j]) * derivative(h - threshold, h, alpha)
+                dx_t[j] = store(dh * k if DECAY_INPUT else dh)
+                if LEAK_GRADIENT:
+                    drive = load(x_t[j]) if DECAY_INPUT else real(0)
+                    dleak[first + j] += dh * to_leak(drive, v[j], v_rest)
+                if LEAK_GRADIENT or not SAVED:
+                    v[j] = reset(h, fires(h, threshold), threshold, v_rest)
 
 
 # --- launchers ---
@@ -255,7 +286,7 @@ def backward(
     """Return the gradients to `x`, `v`, `leak`, `a` and `rho`; empty where none is asked for."""
     x = dense_over_time(x)
     dx = empty_dense(x)
-    dv = step_buffer(x, 0.0 if dv is None else dv)
+    dv = step_buffer(x, 0.0 if dv is None or not spec.through_time else dv)
     zero = dv.new_zeros(1)
     da = step_buffer(x, 0.0 if da is None else da) if spec.adaptive else dv.new_empty(0)
     a0 = step_buffer(x, 0.0 if a is None else a) if spec.adaptive else zero
@@ -265,7 +296,7 @@ def backward(
     dleak = torch.zeros_like(dv) if learn_leak else dv.new_empty(0)
     drho = torch.zeros_like(dv) if learn_rho else dv.new_empty(0)
     kernel = _kernel(
-        _backward,
+        _backward if spec.through_time else _backward_by_step,
         x.dtype,
         spec,
         LEAK_PER_NEURON=leak_n.numel() > 1,
@@ -276,9 +307,14 @@ def backward(
         RHO_GRADIENT=learn_rho,
     )
     saved_rows = rows(saved if saved.numel() else saved[None])
-    states = row(leak_n), row(rho_n), row(v0), row(a0), saved_rows
-    gradients = rows(ds), row(dv), row(da), rows(dx), row(dleak), row(drho)
-    _run(kernel, rows(x), *states, *gradients, *_scalars(dv, spec, with_alpha=True))
+    threshold, beta, v_rest, alpha = _scalars(dv, spec, with_alpha=True)
+    if spec.through_time:
+        states = row(leak_n), row(rho_n), row(v0), row(a0), saved_rows
+        gradients = rows(ds), row(dv), row(da), rows(dx), row(dleak), row(drho)
+        _run(kernel, rows(x), *states, *gradients, threshold, beta, v_rest, alpha)
+    else:
+        arrays = row(leak_n), row(v0), saved_rows, rows(ds), rows(dx), row(dleak)
+        _run(kernel, rows(x), *arrays, threshold, v_rest, alpha)
     return dx, dv, _reduced(dleak, leak), da, _reduced(drho, rho)
 
 
@@ -317,6 +353,7 @@ def neuron_constants(dtype: torch.dtype, spec: NeuronSpec) -> dict:
         "charge": charge,
         "fires": fires,
         "reset": reset,
+        "to_leak": to_leak,
         "_recompute": _recompute,
         "derivative": SURROGATES[spec.surrogate].derivative,
         "HARD_RESET": spec.v_reset is not None,

@@ -112,7 +112,7 @@ def _backward(ctx, ds, dv, da, _):
     )
     gradients = (
         dx,
-        dv if needs_v else None,
+        dv if needs_v and ctx.spec.through_time else None,
         dleak if learn_leak else None,
         da if needs_a else None,
         drho if learn_rho else None,

@@ -34,6 +34,7 @@ def lif_reference(
         s = spike(h - theta, h)
         spikes.append(s.to(x.dtype))
         v = reset(h, s.detach() if spec.detach_reset else s, spec)
+        v = v if spec.through_time else v.detach()
         if a is not None:
             a = rho * a + s
     return torch.stack(spikes), v, a

@@ -264,6 +264,7 @@ def _backward(
     HARD_RESET: tl.constexpr,
     STRICT: tl.constexpr,
     DETACH_RESET: tl.constexpr,
+    THROUGH_TIME: tl.constexpr,
     ADAPTIVE: tl.constexpr,
     LEAK_PER_NEURON: tl.constexpr,
     RHO_PER_NEURON: tl.constexpr,
@@ -376,7 +377,8 @@ def _backward(
                     v = reset(hs[i - 1], fired, threshold, v_rest, HARD_RESET)
                 drive = xs[i].to(real_t) if CHARGE == "decay_input" else zero
                 sum_leak += tl.where(inside, to_leak(dh, drive, v, v_rest, CHARGE), 0)
-            dv = tl.where(inside, to_state(dh, k, CHARGE), dv)
+            if THROUGH_TIME:
+                dv = tl.where(inside, to_state(dh, k, CHARGE), dv)
             if ADAPTIVE:
                 if drho is not None:
                     sum_rho += tl.where(inside, da * adaptations[i], 0)
@@ -498,7 +500,7 @@ def backward(
         per_neuron(a, dv_first),
         saved,
         torch.zeros_like(x) if ds is None else like_layout(ds, x),
-        per_neuron(dv, dv_first),
+        per_neuron(dv, dv_first) if spec.through_time else None,
         per_neuron(da, dv_first) if spec.adaptive else None,
         dx,
         dv_first,
@@ -516,6 +518,7 @@ def backward(
         HARD_RESET=spec.v_reset is not None,
         STRICT=spec.strict,
         DETACH_RESET=spec.detach_reset,
+        THROUGH_TIME=spec.through_time,
         ADAPTIVE=spec.adaptive,
         LEAK_PER_NEURON=leak.numel() > 1,
         RHO_PER_NEURON=rho is not None and rho.numel() > 1,

@@ -9,7 +9,7 @@ CHARGES = ("integrate", "decay_input", "leak", "decay")
 # The fields of NeuronSpec in order, as arguments of a torch.library operator.
 SPEC_SCHEMA = (
     "float threshold, float? v_reset, str charge, bool strict, bool detach_reset, "
-    "str surrogate, float alpha, float beta"
+    "str surrogate, float alpha, float beta, bool through_time"
 )
 
 
@@ -27,6 +27,8 @@ class NeuronSpec:
 
     `strict` decides whether a neuron on its threshold stays silent. A `beta` other than zero adds
     ``beta * a`` to the threshold, where ``a`` decays by `rho` and grows by one with every spike.
+    Without `through_time`, no gradient passes from a step to the one before it; a neuron with a
+    `beta` always has it.
     """
 
     threshold: float
@@ -37,6 +39,7 @@ class NeuronSpec:
     surrogate: str
     alpha: float
     beta: float = 0.0
+    through_time: bool = True
 
     @property
     def v_rest(self) -> float:

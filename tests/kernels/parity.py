@@ -137,6 +137,11 @@ def adapting(problem: Problem, beta: float, rho: Tensor | float | None = None) -
     return replace(problem, options=problem.options | {"beta": beta}, a=a, rho=rho)
 
 
+def by_step(problem: Problem, save: str = "auto") -> Problem:
+    """Return the problem with gradients that stay within a step."""
+    return replace(problem, options=problem.options | {"through_time": False, "save": save})
+
+
 def run(problem: Problem, backend: str) -> dict[str, Tensor]:
     """Return the results and the gradient to every tensor among the arguments."""
     inputs = {"x": problem.x, "v": problem.v, "tau": problem.tau} | problem.options
@@ -147,10 +152,13 @@ def run(problem: Problem, backend: str) -> dict[str, Tensor]:
         neuron, upstream = adaptive_lif, [problem.ds, problem.dv, problem.dv]
         inputs |= {"a": problem.a, "adaptation_decay": problem.rho}
     leaves = {k: a.detach().requires_grad_() for k, a in inputs.items() if isinstance(a, Tensor)}
-    outputs = neuron(**inputs | leaves, backend=backend)
+    outputs = results = neuron(**inputs | leaves, backend=backend)
+    if not problem.options.get("through_time", True):  # potentials are data, at either end
+        leaves.pop("v", None)
+        outputs, upstream = outputs[:1], upstream[:1]
     gradients = torch.autograd.grad(outputs, list(leaves.values()), upstream)
     gradients = {f"d{k}": g for k, g in zip(leaves, gradients, strict=True)}
-    return dict(zip("sva", (o.detach() for o in outputs), strict=False)) | gradients
+    return dict(zip("sva", (o.detach() for o in results), strict=False)) | gradients
 
 
 def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

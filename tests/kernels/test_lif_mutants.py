@@ -14,7 +14,14 @@ import pytest
 
 from skspike.kernels import _lif_numba, _lif_op
 from tests.kernels.interpreted import twin_from
-from tests.kernels.parity import adapting, assert_parity, covering_cases, make_problem, run
+from tests.kernels.parity import (
+    adapting,
+    assert_parity,
+    by_step,
+    covering_cases,
+    make_problem,
+    run,
+)
 
 SOURCE = inspect.getsource(_lif_numba)
 WIDE = 32800  # more neurons than a block
@@ -25,6 +32,12 @@ PROBLEMS = [
         for draw in ("random", "grid")
     ),
     make_problem(covering_cases()[-1], (2, WIDE)),
+    *(
+        by_step(make_problem(case, (5, 4, 3), draw), save)
+        for case in covering_cases()[::2]
+        for draw, save in (("random", "recompute"), ("grid", "potential"))
+    ),
+    by_step(make_problem(covering_cases()[-1], (2, 8200))),
     *(
         adapting(make_problem(case, (5, 4, 3), draw), beta)
         for case in covering_cases()[::3]
@@ -89,7 +102,7 @@ MUTANTS = {
     "dx with a leak always": ("store(dh * k if DECAY_INPUT else dh)", "store(dh * k)"),
     "dv decays by the leak": ("dh * (real(1) - k)", "dh * k"),
     "dv leaks by the decay": ("dv_b[j] = dh * k", "dv_b[j] = dh * (real(1) - k)"),
-    "gradient of the last state dropped": ("0.0 if dv is None else dv", "0.0"),
+    "gradient of the last state dropped": ("or not spec.through_time else dv", "or True else dv"),
     # gradient to tau and decay
     "leak's gradient from before the reset": (
         "v_before = reset(h_before[j], fired, threshold, v_rest)",
@@ -103,10 +116,32 @@ MUTANTS = {
         "drive = load(x_t[j]) if DECAY_INPUT else real(0)",
         "drive = load(x_t[j])",
     ),
-    "leak's gradient measures from zero": ("(drive - (v_before - v_rest))", "(drive - v_before)"),
-    "decay's gradient measures from zero": ("dh * (v_before - v_rest)", "dh * v_before"),
+    "leak's gradient measures from zero": ("else drive - (v - v_rest)", "else drive - v"),
+    "decay's gradient measures from zero": ("return v - v_rest if DECAY", "return v if DECAY"),
     "leak's gradient of the last step only": ("dleak[first + j] += dh", "dleak[first + j] = dh"),
     "shared leak's gradient averaged": ("row(gradient).sum()", "row(gradient).mean()"),
+    # gradients within a step
+    "by step: derivative of h, not of h - threshold": (
+        "derivative(h - threshold, h, alpha)",
+        "derivative(h, h, alpha)",
+    ),
+    "by step: no reset": ("reset(h, fires(h, threshold), threshold, v_rest)", "h"),
+    "by step: last step missing": (
+        "in range(x.shape[0]):\n            x_t = x[t, first : first + n]\n            ds_t",
+        "in range(x.shape[0] - 1):\n            x_t = x[t, first : first + n]\n            ds_t",
+    ),
+    "by step: first block's spikes for all": (
+        "ds_t = ds[t, first : first + n]\n            dx_t = dx[t",
+        "ds_t = ds[t, 0:n]\n            dx_t = dx[t",
+    ),
+    "by step: leak's gradient after the reset": (
+        "to_leak(drive, v[j], v_rest)",
+        "to_leak(drive, h, v_rest)",
+    ),
+    "by step: kept potentials forgotten": (
+        "if LEAK_GRADIENT or not SAVED:",
+        "if not SAVED:",
+    ),
     # the threshold that moves
     "adaptation ignored": ("threshold + beta * a_b[j] if ADAPTIVE else threshold", "threshold"),
     "adaptation of the other sign": ("threshold + beta * a_b[j]", "threshold - beta * a_b[j]"),

@@ -19,6 +19,7 @@ from tests.kernels.parity import (
     Case,
     assert_parity,
     assert_same,
+    by_step,
     compiled_cases,
     covering_cases,
     make_problem,
@@ -85,6 +86,14 @@ def test_alpha(case):
     problem = make_problem(case, (8, 30))
     problem.options["alpha"] = 0.7
     assert_parity(problem)
+
+
+@by_draw
+@pytest.mark.parametrize("save", ["recompute", "potential"])
+@by_kind
+def test_gradients_by_step(case, save, draw):
+    assert_parity(by_step(make_problem(case, (8, 30), draw), save))
+    assert_parity(by_step(make_problem(case, (1000, 330), draw), save))
 
 
 # --- shapes ---
@@ -220,14 +229,15 @@ def test_only_one_result_is_used():
 @by_kind
 @pytest.mark.parametrize("shape", [(5, 7, 3), (4, 2**16 + 5)], ids=["small", "large"])
 def test_every_element_of_the_outputs_is_written(shape, case, monkeypatch):
-    problem = make_problem(case, shape)
-    clean = run(problem, "numba")
+    problems = make_problem(case, shape), by_step(make_problem(case, shape))
+    clean = [run(problem, "numba") for problem in problems]
     monkeypatch.setattr(
         _lif_numba, "empty_dense", lambda *a: _memory.empty_dense(*a).fill_(math.nan)
     )
-    poisoned = run(problem, "numba")
-    for name, value in clean.items():
-        assert torch.equal(poisoned[name], value), name
+    for problem, expected in zip(problems, clean, strict=True):
+        poisoned = run(problem, "numba")
+        for name, value in expected.items():
+            assert torch.equal(poisoned[name], value), name
 
 
 def test_reused_buffers_do_not_leak_into_results():
@@ -243,13 +253,14 @@ def test_reused_buffers_do_not_leak_into_results():
 @by_kind
 def test_results_do_not_depend_on_the_number_of_threads(case, n_threads):
     problem = make_problem(case._replace(tau="scalar tensor"), (4, 2 * GRAIN + 77))
-    results = []
-    for n in (1, 2, 7):
-        n_threads(n)
-        results.append(run(problem, "numba"))
-    for result in results[1:]:
-        for name, value in results[0].items():
-            assert torch.equal(result[name], value), name
+    for of_graph in (problem, by_step(problem)):
+        results = []
+        for n in (1, 2, 7):
+            n_threads(n)
+            results.append(run(of_graph, "numba"))
+        for result in results[1:]:
+            for name, value in results[0].items():
+                assert torch.equal(result[name], value), name
 
 
 def test_concurrent_calls(n_threads):

@@ -12,6 +12,7 @@ from tests.kernels.parity import covering_cases, make_problem
 
 SPEC = NeuronSpec(1.0, 0.0, "decay_input", False, True, "atan", 2.0)
 ADAPTIVE = NeuronSpec(0.5, None, "decay", True, False, "dspike_unit", 3.0, 0.3)
+BY_STEP = NeuronSpec(1.0, 0.0, "decay", False, True, "triangle", 1.0, through_time=False)
 
 
 def arguments(spec, x, *, learn):
@@ -25,7 +26,7 @@ def arguments(spec, x, *, learn):
 
 
 @pytest.mark.parametrize("save", ["recompute", "potential"])
-@pytest.mark.parametrize("spec", [SPEC, ADAPTIVE], ids=["plain", "adaptive"])
+@pytest.mark.parametrize("spec", [SPEC, ADAPTIVE, BY_STEP], ids=["plain", "adaptive", "by step"])
 @pytest.mark.parametrize("layout", ["contiguous", "channels last", "transposed"])
 def test_opcheck(spec, save, layout):
     torch.manual_seed(0)
@@ -84,6 +85,19 @@ def test_adaptive_neuron_compiles_without_a_graph_break():
 
     x = torch.randn(5, 7)
     assert torch.equal(torch.compile(run, fullgraph=True, backend="aot_eager")(x), run(x))
+
+
+def test_gradients_by_step_compile_without_a_graph_break():
+    def run(x):
+        return lif(x, decay=0.125, surrogate="triangle", through_time=False)
+
+    x = torch.randn(5, 7, requires_grad=True)
+    s, v = torch.compile(run, fullgraph=True, backend="aot_eager")(x)
+    assert not v.requires_grad
+    expected, _ = run(x)
+    assert torch.equal(s, expected)
+    (dx,), (dx_expected,) = (torch.autograd.grad(out, x, x.detach()) for out in (s, expected))
+    assert torch.equal(dx, dx_expected)
 
 
 def test_dynamic_shapes_are_not_compiled_again():

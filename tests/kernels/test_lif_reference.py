@@ -216,6 +216,57 @@ def test_gradients_of_one_step_by_hand(v_reset, decay_input, detach_reset):
     torch.testing.assert_close(found, expected)
 
 
+@by_reset
+@pytest.mark.parametrize("charge", CHARGES)
+def test_gradients_by_step_are_the_part_of_the_whole_that_stays_in_a_step(charge, v_reset):
+    """No way leads from an input to its spike but the direct one: a Jacobian's diagonal in time."""
+    torch.manual_seed(0)
+    x, v = torch.randn(5, 3).double(), torch.randn(3).double()
+
+    def jacobian(spike, through_time):
+        spec = NeuronSpec(1.0, v_reset, charge, False, False, "triangle", 1.0, 0.0, through_time)
+        return torch.autograd.functional.jacobian(
+            lambda x: lif_reference(x, v, 0.4, spec, spike=spike)[0], x
+        )
+
+    for spike in (None, smooth_spike):
+        whole, found = jacobian(spike, True), jacobian(spike, False)
+        diagonal = torch.eye(5, dtype=torch.bool)[:, None, :, None]
+        assert whole.where(~diagonal, 0).any()
+        torch.testing.assert_close(found, whole.where(diagonal, 0))
+
+
+@by_backend
+def test_gradients_by_step_of_a_decay(backend):
+    """Those of SpikingSSM: ds_t / dx_t = max(0, 1 - |h_t - 1|), and nothing else."""
+    torch.manual_seed(0)
+    x, ds = torch.randn(40, 9).double().requires_grad_(), torch.randn(40, 9).double()
+    decay = torch.rand(9).double().requires_grad_()
+    s, v = lif(
+        x, decay=decay, surrogate="triangle", through_time=False, threshold=1.0, backend=backend
+    )
+    assert not v.requires_grad
+    found = torch.autograd.grad(s, (x, decay), ds)
+    carried, potentials = torch.zeros(9).double(), []
+    for s_t, x_t in zip(s.detach(), x.detach(), strict=True):
+        potentials.append(carried)
+        carried = (decay.detach() * carried + x_t) * (1 - s_t)
+    before = torch.stack(potentials)
+    dh = ds * (1 - (decay * before + x - 1).abs()).clamp(min=0).detach()
+    torch.testing.assert_close(found, (dh, (dh * before).sum(0)))
+
+
+@by_backend
+def test_gradients_by_step_leave_potentials_alone(backend):
+    x, v = torch.ones(3, 4).requires_grad_(), torch.ones(4).requires_grad_()
+    for given in (v, v.detach()):
+        s, last = lif(x, given, through_time=False, backend=backend)
+        assert not last.requires_grad
+        assert torch.autograd.grad(s.sum(), v, allow_unused=True) == (None,)
+    s, last = lif(x.detach(), v, through_time=False, backend=backend)
+    assert not s.requires_grad
+
+
 # --- invariants ---
 
 

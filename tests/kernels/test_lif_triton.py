@@ -19,6 +19,7 @@ from tests.kernels.parity import (
     adapting,
     assert_parity,
     assert_same,
+    by_step,
     covering_cases,
     make_problem,
     run,
@@ -67,6 +68,14 @@ def test_family(case, draw):
 @pytest.mark.parametrize("case", covering_cases()[::4], ids=lambda case: "-".join(map(str, case)))
 def test_moving_threshold(case, beta, draw):
     check(adapting(make_problem(case, (9, 2, 5), draw), beta))
+
+
+@needs_triton
+@by_draw
+@by_save
+@pytest.mark.parametrize("case", covering_cases()[::4], ids=lambda case: "-".join(map(str, case)))
+def test_gradients_by_step(case, save, draw):
+    check(by_step(make_problem(case, (19, 2, 5), draw)), save)
 
 
 @needs_triton

@@ -92,6 +92,7 @@ def lif():
         (integrate, torch.float32, "recompute", False),
         (adaptive, torch.float32, "recompute", False),
         (adaptive, torch.bfloat16, "recompute", True),
+        (replace(integrate, through_time=False), torch.float32, "recompute", False),
     ]
     twin.MANY_NEURONS = 0
     for spec, dtype, save, learn in cases:
