@@ -22,6 +22,7 @@ from .._compile_numba import specialize
 from .._floats_numba import load_bfloat16, same, store_bfloat16
 from .._threads import parallel_for
 from ._memory import (
+    LINE,
     compute_dtype,
     dense_over_time,
     empty_dense,
@@ -40,6 +41,7 @@ LEAK_PER_NEURON = RHO_PER_NEURON = STATE_PER_NEURON = SAVED = False
 LEAK_GRADIENT = RHO_GRADIENT = False
 real = derivative = load = store = None
 
+ROW = 2**12  # bytes of a step that a thread takes at least: less than a page is not fetched ahead
 GRAIN = 2**20  # neuron-steps, below 1 ms: for less, a second thread costs more than it brings
 
 
@@ -374,11 +376,15 @@ def _scalars(state: Tensor, spec: NeuronSpec, *, with_alpha: bool) -> list[np.fl
 
 
 def _run(kernel: Callable, x: np.ndarray, *args: object) -> None:
-    """Run a kernel over all neurons with as many threads as torch uses."""
+    """Run a kernel over all neurons with as many threads as torch uses.
+
+    They are shared out in whole cache lines.
+    """
     n_steps, n_neurons = x.shape
+    line = LINE // x.itemsize
 
     def body(start: int, stop: int) -> None:
-        kernel(x, *args, start, stop)
+        kernel(x, *args, start * line, min(stop * line, n_neurons))
 
-    grain = max(1, GRAIN // n_steps)
-    parallel_for(body, n_neurons, grain=grain, n_threads=torch.get_num_threads())
+    grain = max(ROW // LINE, GRAIN // (n_steps * line))
+    parallel_for(body, -(-n_neurons // line), grain=grain, n_threads=torch.get_num_threads())

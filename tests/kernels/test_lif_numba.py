@@ -40,6 +40,7 @@ GRAIN = 2**15
 def _share_little_work(monkeypatch):
     """Let threads share problems that are too small for them outside the tests."""
     monkeypatch.setattr(_lif_numba, "GRAIN", GRAIN)
+    monkeypatch.setattr(_lif_numba, "ROW", _memory.LINE)
 
 
 @pytest.fixture
