@@ -1,6 +1,8 @@
 """Pure functions on time-first tensors: a reference in torch, and fused twins beside it."""
 
 from ._adaptive_lif import adaptive_lif
+from ._fire_at import fire_at
+from ._fixed_point import fixed_point_membrane
 from ._lif import lif
 from ._linear_scan import linear_scan
 from ._memory import empty_cache
@@ -13,6 +15,8 @@ from ._ssm_kernel import ssm_kernel
 __all__ = [
     "adaptive_lif",
     "empty_cache",
+    "fire_at",
+    "fixed_point_membrane",
     "lif",
     "linear_scan",
     "norm_lif",

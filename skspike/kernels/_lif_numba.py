@@ -343,11 +343,7 @@ def _kernel(
 
 def neuron_constants(dtype: torch.dtype, spec: NeuronSpec) -> dict:
     """Return the functions and constants that a template with a neuron in it is bound to."""
-    compact = dtype == torch.bfloat16
-    return {
-        "real": numpy_dtype(compute_dtype(dtype)).type,
-        "load": load_bfloat16 if compact else same,
-        "store": store_bfloat16 if compact else same,
+    return float_constants(dtype) | {
         "exp": math.exp,
         "tanh": math.tanh,
         "absolute": abs,
@@ -365,6 +361,16 @@ def neuron_constants(dtype: torch.dtype, spec: NeuronSpec) -> dict:
         "STRICT": spec.strict,
         "DETACH_RESET": spec.detach_reset,
         "ADAPTIVE": spec.adaptive,
+    }
+
+
+def float_constants(dtype: torch.dtype) -> dict:
+    """Return what a template computes in, and how it reads and writes numbers of a dtype."""
+    compact = dtype == torch.bfloat16
+    return {
+        "real": numpy_dtype(compute_dtype(dtype)).type,
+        "load": load_bfloat16 if compact else same,
+        "store": store_bfloat16 if compact else same,
     }
 
 
