@@ -11,6 +11,7 @@ from ._scale_conv import scale_conv
 from ._scale_mix import scale_mean, scale_mix
 from ._ssm_conv import ssm_conv
 from ._ssm_kernel import ssm_kernel
+from ._sdn import sdn_membrane
 
 __all__ = [
     "adaptive_lif",
@@ -25,4 +26,5 @@ __all__ = [
     "scale_mix",
     "ssm_conv",
     "ssm_kernel",
+    "sdn_membrane",
 ]

@@ -4,6 +4,8 @@ from ._attention import SMA, SMALite, attention_zoneout
 from ._fire import fire
 from ._inference import fold_norms
 from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
+from ._sdn import SurrogateDynamicNetwork, load_surrogate_dynamics
+from ._sdn_fit import fit_surrogate_dynamics
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 from ._time_parallel import TimeParallel
 
@@ -20,9 +22,12 @@ __all__ = [
     "MaxPool2d",
     "ParametricLIF",
     "SMALite",
+    "SurrogateDynamicNetwork",
     "TimeParallel",
     "attention_zoneout",
     "fire",
+    "fit_surrogate_dynamics",
     "fold_norms",
+    "load_surrogate_dynamics",
     "make_neuron",
 ]
