@@ -6,6 +6,7 @@ from ._inference import fold_norms
 from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
 from ._sdn import SurrogateDynamicNetwork, load_surrogate_dynamics
 from ._sdn_fit import fit_surrogate_dynamics
+from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 from ._time_parallel import TimeParallel
 
@@ -22,6 +23,7 @@ __all__ = [
     "MaxPool2d",
     "ParametricLIF",
     "SMALite",
+    "SpikingSSMNeuron",
     "SurrogateDynamicNetwork",
     "TimeParallel",
     "attention_zoneout",

@@ -174,6 +174,24 @@ def run_through_time(run: Callable[..., tuple[Tensor, ...]], x: Tensor, *rests: 
     return spikes
 
 
+def pass_through_time(
+    run: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]], x: Tensor, shape: Sequence[int]
+) -> Tensor:
+    """Return the spikes of ``spikes, state = run(x, state)``, whose state is data of that shape.
+
+    No gradient passes from step to step, and so none from process to process.
+    """
+    group, state = current(), None
+    if group is not None and not group.is_first:
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        into = torch.empty(*shape, dtype=dtype, device=x.device)
+        state = group.receive(into, group.rank - 1)
+    spikes, state = run(x, state)
+    if group is not None and not group.is_last:
+        group.send(state.to(torch.promote_types(x.dtype, torch.float32)), group.rank + 1)
+    return spikes
+
+
 def before_own(
     group: TimeGroup,
     shape: Sequence[int],

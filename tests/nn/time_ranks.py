@@ -47,6 +47,11 @@ CASES = {
     ),
     "plif first": (lambda: nn.Sequential(snn.ParametricLIF(3.0), nn.Linear(5, 3)), VECTOR),
     "lif first": (lambda: nn.Sequential(snn.LIF(v_reset=-0.25), nn.Linear(5, 3)), VECTOR),
+    "ssm neuron": (lambda: nn.Sequential(snn.SpikingSSMNeuron(5), nn.Linear(5, 3)), VECTOR),
+    "ssm neuron, in rounds": (
+        lambda: nn.Sequential(snn.SpikingSSMNeuron(5, "fixed_point"), nn.Linear(5, 3)),
+        VECTOR,
+    ),
     "adaptive": (
         lambda: nn.Sequential(snn.BatchNorm1d(5), snn.AdaptiveLIF(5), nn.Linear(5, 3)),
         VECTOR,
