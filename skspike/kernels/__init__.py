@@ -9,9 +9,9 @@ from ._memory import empty_cache
 from ._norm_lif import norm_lif
 from ._scale_conv import scale_conv
 from ._scale_mix import scale_mean, scale_mix
+from ._sdn import sdn_membrane
 from ._ssm_conv import ssm_conv
 from ._ssm_kernel import ssm_kernel
-from ._sdn import sdn_membrane
 
 __all__ = [
     "adaptive_lif",

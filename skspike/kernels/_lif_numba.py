@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._buffers import LINE
 from .._compile_numba import specialize
 from .._floats_numba import load_bfloat16, same, store_bfloat16
 from .._threads import parallel_for
 from ._memory import (
-    LINE,
     compute_dtype,
     dense_over_time,
     empty_dense,

@@ -4,5 +4,14 @@ from ._registry import create_model, list_models
 from ._sma_mlp import SMAMLP
 from ._sma_vgg import SMAVGG8
 from ._spiking_resnet import SpikingResNet
+from ._spiking_ssm import SpikingSSM, SpikingSSMMatcher
 
-__all__ = ["SMAMLP", "SMAVGG8", "SpikingResNet", "create_model", "list_models"]
+__all__ = [
+    "SMAMLP",
+    "SMAVGG8",
+    "SpikingResNet",
+    "SpikingSSM",
+    "SpikingSSMMatcher",
+    "create_model",
+    "list_models",
+]

@@ -4,8 +4,10 @@ from ._attention import SMA, SMALite, attention_zoneout
 from ._fire import fire
 from ._inference import fold_norms
 from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
+from ._s4d import S4D
 from ._sdn import SurrogateDynamicNetwork, load_surrogate_dynamics
 from ._sdn_fit import fit_surrogate_dynamics
+from ._spiking_ssm import SpikingSSMBlock
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 from ._time_parallel import TimeParallel
@@ -13,6 +15,7 @@ from ._time_parallel import TimeParallel
 __all__ = [
     "IF",
     "LIF",
+    "S4D",
     "SMA",
     "AdaptiveAvgPool2d",
     "AdaptiveLIF",
@@ -23,6 +26,7 @@ __all__ = [
     "MaxPool2d",
     "ParametricLIF",
     "SMALite",
+    "SpikingSSMBlock",
     "SpikingSSMNeuron",
     "SurrogateDynamicNetwork",
     "TimeParallel",

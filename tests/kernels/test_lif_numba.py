@@ -13,6 +13,7 @@ import pytest
 import torch
 from joblib import Parallel, delayed
 
+from skspike import _buffers
 from skspike.kernels import _lif_numba, _memory, lif
 from tests.kernels.parity import (
     FAMILY,
@@ -40,7 +41,7 @@ GRAIN = 2**15
 def _share_little_work(monkeypatch):
     """Let threads share problems that are too small for them outside the tests."""
     monkeypatch.setattr(_lif_numba, "GRAIN", GRAIN)
-    monkeypatch.setattr(_lif_numba, "ROW", _memory.LINE)
+    monkeypatch.setattr(_lif_numba, "ROW", _buffers.LINE)
 
 
 @pytest.fixture

@@ -1,0 +1,308 @@
+"""SpikingSSM: spiking state space models for long sequences."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._validation import check_choice, check_number
+from ..nn import SpikingSSMBlock
+from ._registry import register
+
+READOUTS = ("mean", "last", "steps")
+
+State = tuple[list, Tensor, int]  # of the blocks, the sum of their outputs, the number of steps
+
+
+class SpikingSSM(nn.Module):
+    r"""Network of spiking state space models for long sequences.
+
+    An encoder (a matrix, or a vector for each token), blocks
+    (:class:`skspike.nn.SpikingSSMBlock`), and a matrix that reads their output, averaged over
+    steps.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of outputs.
+    n_steps : int, default=None
+        Not used: the network takes sequences of any length.
+    in_channels : int, default=1
+        Number of values in a step of a sequence.
+    vocabulary_size : int, default=None
+        Number of tokens where a step is one; replaces `in_channels`.
+    n_layers : int in [1, inf), default=4
+        Number of blocks.
+    width : int in [1, inf), default=128
+        Number of channels of a block.
+    readout : {"mean", "last", "steps"}, default="mean"
+        What the output is read from: the mean over the steps of a sequence, its last step, or each
+        step for itself.
+    **options : dict
+        Of the blocks: `d_state`, `bidirectional`, `trainable_input`, `dt_min`, `dt_max`, `norm`,
+        `norm_place`, `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`,
+        `shared_threshold` and `backend`; see :class:`skspike.nn.SpikingSSMBlock`.
+
+    Notes
+    -----
+    Input of shape (n_steps, n_samples, in_channels), or tokens of shape (n_steps, n_samples);
+    output of shape (1, n_samples, n_classes), or (n_steps, n_samples, n_classes) with
+    ``readout="steps"``.
+
+    The published configurations are in the registry, from ``"spiking_ssm_smnist"`` to
+    ``"spiking_ssm_dvs_gesture"``, with their exact numbers of parameters. Those that were trained
+    with a norm whose result is discarded have ``norm_place="unused"``.
+
+    References
+    ----------
+    .. [1] Shen, S. et al., "SpikingSSMs: learning long sequences with sparse and parallel spiking
+       state space models", AAAI 2025.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.models import SpikingSSM, create_model
+    >>> model = SpikingSSM(n_classes=10, width=16, n_layers=2, d_state=4)
+    >>> model(torch.randn(50, 3, 1)).shape
+    torch.Size([1, 3, 10])
+    >>> published = create_model("spiking_ssm_psmnist")
+    >>> sum(p.numel() for p in published.parameters())
+    665610
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        n_steps: int | None = None,
+        in_channels: int = 1,
+        vocabulary_size: int | None = None,
+        n_layers: int = 4,
+        width: int = 128,
+        readout: str = "mean",
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        for name, value in (("n_classes", n_classes), ("n_layers", n_layers), ("width", width)):
+            check_number("SpikingSSM", name, value, 1, integer=True)
+        check_choice("SpikingSSM", "readout", readout, READOUTS)
+        self.readout = readout
+        self.encoder = _encoder(in_channels, vocabulary_size, width)
+        self.blocks = nn.ModuleList(SpikingSSMBlock(width, **options) for _ in range(n_layers))
+        self.decoder = nn.Linear(width, n_classes)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
+        """Return the output for whole sequences.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_steps, n_samples, in_channels) or (n_steps, n_samples)
+            Sequences, time first, or the tokens of sequences.
+        lengths : Tensor of int of shape (n_samples,), default=None
+            Number of steps of each sequence; what follows them has no influence. None stands for
+            `n_steps`.
+        form : {"parallel", "recurrent"}, default="parallel"
+            How the state space models are computed; see :meth:`skspike.nn.S4D.forward`.
+
+        Returns
+        -------
+        y : Tensor of shape (1, n_samples, n_classes), or (n_steps, n_samples, n_classes)
+            The output, of each step with ``readout="steps"``.
+        """
+        x = self.features(x, lengths, form)
+        return self.decoder(pool(x, lengths, self.readout))
+
+    def features(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
+        """Return the output of the last block at every step, before it is read.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_steps, n_samples, in_channels) or (n_steps, n_samples)
+            Sequences or tokens, time first.
+        lengths : Tensor of int of shape (n_samples,), default=None
+            Number of steps of each sequence.
+        form : {"parallel", "recurrent"}, default="parallel"
+            How the state space models are computed.
+
+        Returns
+        -------
+        z : Tensor of shape (n_steps, n_samples, width)
+            The features.
+        """
+        valid = None if lengths is None else within(lengths, len(x))
+        x = self.encoder(x)
+        for block in self.blocks:
+            x = block(x, valid, form)
+        return x
+
+    def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return the output after each of some steps, and the state after them.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_steps, n_samples, in_channels) or (n_steps, n_samples)
+            The next steps of sequences.
+        state : tuple, default=None
+            What the call for the steps before returned; None starts from rest.
+
+        Returns
+        -------
+        y : Tensor of shape (n_steps, n_samples, n_classes)
+            What :meth:`forward` returns for the sequences up to and including each step.
+        state : tuple
+            All that the network remembers; it does not grow with the number of steps.
+
+        Raises
+        ------
+        ValueError
+            If the network is bidirectional: it cannot answer before the end.
+        """
+        states, total, n = ([None] * len(self.blocks), 0.0, 0) if state is None else state
+        x, after = self.encoder(x), []
+        for block, before in zip(self.blocks, states, strict=True):
+            x, held = block.stream(x, before)
+            after.append(held)
+        sums = total + x.cumsum(0)
+        counts = torch.arange(n + 1, n + len(x) + 1, device=x.device)[:, None, None]
+        y = self.decoder(sums / counts if self.readout == "mean" else x)
+        return y, (after, sums[-1], n + len(x))
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that published models train at a lower rate than the others."""
+        return [p for block in self.blocks for p in block.ssm.slow_parameters()]
+
+
+class SpikingSSMMatcher(nn.Module):
+    """Network that compares two sequences, each encoded by the same spiking state space models.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of outputs.
+    **options : dict
+        Of the :class:`SpikingSSM` that encodes a sequence.
+
+    Notes
+    -----
+    Input of shape (n_steps, n_samples, 2, ...): both sequences of each sample; output of shape
+    (1, n_samples, n_classes). The two means u and v are read as (u, v, u - v, u v) by a layer of as
+    many units as channels, as in the published network for retrieval.
+
+    References
+    ----------
+    .. [1] Tay, Y. et al., "Long Range Arena: a benchmark for efficient transformers", ICLR 2021.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.models import SpikingSSMMatcher
+    >>> model = SpikingSSMMatcher(n_classes=2, vocabulary_size=98, width=8, n_layers=1)
+    >>> model(torch.randint(98, (30, 4, 2))).shape
+    torch.Size([1, 4, 2])
+    """
+
+    def __init__(self, n_classes: int, **options: Any) -> None:
+        super().__init__()
+        body = SpikingSSM(1, **options)
+        self.width = body.decoder.in_features
+        self.body = body
+        body.decoder = nn.Identity()
+        self.match = nn.Sequential(
+            nn.Linear(4 * self.width, self.width), nn.ReLU(), nn.Linear(self.width, n_classes)
+        )
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
+        """Return the output for pairs of whole sequences.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_steps, n_samples, 2, in_channels) or (n_steps, n_samples, 2)
+            Pairs of sequences or of sequences of tokens, time first.
+        lengths : Tensor of int of shape (n_samples, 2), default=None
+            Number of steps of each sequence; None stands for `n_steps`.
+        form : {"parallel", "recurrent"}, default="parallel"
+            How the state space models are computed.
+
+        Returns
+        -------
+        y : Tensor of shape (1, n_samples, n_classes)
+            The output.
+        """
+        lengths = None if lengths is None else lengths.flatten()
+        means = self.body(x.flatten(1, 2), lengths, form)
+        u, v = means.unflatten(1, (-1, 2)).unbind(2)
+        return self.match(torch.cat([u, v, u - v, u * v], -1))
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that published models train at a lower rate than the others."""
+        return self.body.slow_parameters()
+
+
+def within(lengths: Tensor, n_steps: int) -> Tensor:
+    """Tell which steps belong to sequences of given lengths, (n_steps, n_samples)."""
+    return torch.arange(n_steps, device=lengths.device)[:, None] < lengths
+
+
+def pool(x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
+    """Return what the output is read from, (1, n_samples, width) or all steps."""
+    if readout == "steps":
+        return x
+    if lengths is None:
+        return x.mean(0, keepdim=True) if readout == "mean" else x[-1:]
+    if readout == "last":
+        return x.gather(0, (lengths - 1)[None, :, None].expand(1, -1, x.shape[2]))
+    total = torch.where(within(lengths, len(x))[..., None], x, 0.0).sum(0, keepdim=True)
+    return total / lengths[:, None]
+
+
+def _encoder(in_channels: int, vocabulary_size: int | None, width: int) -> nn.Module:
+    """Return the layer from a step of a sequence to the channels of the first block."""
+    if vocabulary_size is None:
+        check_number("SpikingSSM", "in_channels", in_channels, 1, integer=True)
+        return nn.Linear(in_channels, width)
+    check_number("SpikingSSM", "vocabulary_size", vocabulary_size, 1, integer=True)
+    return nn.Embedding(vocabulary_size, width)
+
+
+_LONG = {"n_layers": 6, "width": 256, "bidirectional": True, "norm": "batch"}
+_UNUSED = {"norm_place": "unused"}
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "smnist": {"n_classes": 10, "n_layers": 2, "width": 400, "dropout": 0.1, **_UNUSED},
+    "psmnist": {"n_classes": 10, "n_layers": 4, "width": 256, "dropout": 0.1, **_UNUSED},
+    "listops": {
+        **_LONG, **_UNUSED, "n_classes": 10, "vocabulary_size": 18, "d_state": 4,
+        "trainable_input": True,
+    },
+    "text": {
+        **_LONG, "n_classes": 2, "vocabulary_size": 135, "d_state": 4, "trainable_input": True,
+    },
+    "image": {
+        **_LONG, **_UNUSED, "n_classes": 10, "width": 512, "norm": "layer", "dropout": 0.1,
+    },
+    "pathfinder": {**_LONG, "n_classes": 2},
+    "pathx": {**_LONG, "n_classes": 2, "trainable_input": True, "dt_min": 0.0001},
+    "speech_commands": {
+        **_LONG, "n_classes": 35, "width": 128, "d_state": 16, "trainable_input": True,
+    },
+    "dvs_gesture": {
+        **_LONG, **_UNUSED, "n_classes": 11, "in_channels": 64, "width": 512, "d_state": 16,
+        "norm": "layer", "dropout": 0.1, "trainable_input": True,
+    },
+}  # fmt: skip
+
+
+def _published(configuration: dict[str, Any], **options: Any) -> SpikingSSM:
+    """Return a published network, or one that differs in some options."""
+    return SpikingSSM(**(configuration | options))
+
+
+for _name, _configuration in PUBLISHED.items():
+    register(f"spiking_ssm_{_name}")(partial(_published, _configuration))
+
+
+@register("spiking_ssm_retrieval")
+def spiking_ssm_retrieval(**options: Any) -> SpikingSSMMatcher:
+    """Return the network that compares two texts."""
+    return SpikingSSMMatcher(**{**_LONG, "n_classes": 2, "vocabulary_size": 98, **options})
