@@ -12,6 +12,7 @@ from ._event_folder import load_event_folder
 from ._gen1 import fetch_gen1
 from ._heidelberg import fetch_shd, fetch_ssc
 from ._mvsec import fetch_mvsec
+from ._listops import make_listops
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
@@ -34,5 +35,6 @@ __all__ = [
     "get_data_home",
     "load_digits_events",
     "load_event_folder",
+    "make_listops",
     "make_moving_shapes",
 ]
