@@ -16,6 +16,7 @@ from ._listops import make_listops
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
+from ._sequential_digits import load_sequential_digits
 from ._shapes import make_moving_shapes
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "get_data_home",
     "load_digits_events",
     "load_event_folder",
+    "load_sequential_digits",
     "make_listops",
     "make_moving_shapes",
 ]
