@@ -2,6 +2,7 @@
 
 from ._asl_dvs import fetch_asl_dvs
 from ._cifar10_dvs import fetch_cifar10_dvs
+from ._copy_task import make_copy_task
 from ._data_home import get_data_home
 from ._ddd17 import fetch_ddd17
 from ._digits import load_digits_events
@@ -37,6 +38,7 @@ __all__ = [
     "load_digits_events",
     "load_event_folder",
     "load_sequential_digits",
+    "make_copy_task",
     "make_listops",
     "make_moving_shapes",
 ]
