@@ -17,6 +17,7 @@ from ._listops import make_listops
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
+from ._pathfinder_like import make_pathfinder_like
 from ._sequential_digits import load_sequential_digits
 from ._shapes import make_moving_shapes
 
@@ -41,4 +42,5 @@ __all__ = [
     "make_copy_task",
     "make_listops",
     "make_moving_shapes",
+    "make_pathfinder_like",
 ]
