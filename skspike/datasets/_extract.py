@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..exceptions import DownloadError
@@ -24,7 +25,7 @@ _FAULTS = (
 )
 
 
-def extract_archive(archive, folder) -> None:
+def extract_archive(archive, folder, wanted: Callable[[str], bool] | None = None) -> None:
     """Unpack a zip or tar archive into a folder.
 
     Members that are links or devices, or that would lie outside of the folder, raise before
@@ -37,6 +38,8 @@ def extract_archive(archive, folder) -> None:
         The archive; a tar archive may be compressed.
     folder : str or path-like
         The folder; it is made if there is none.
+    wanted : callable, default=None
+        Tells by the name of a member whether to unpack it. By default all are.
 
     Raises
     ------
@@ -46,9 +49,9 @@ def extract_archive(archive, folder) -> None:
     archive, folder = Path(archive), Path(folder)
     try:
         if zipfile.is_zipfile(archive):
-            _extract_zip(archive, folder)
+            _extract_zip(archive, folder, wanted or _any)
         elif tarfile.is_tarfile(archive):
-            _extract_tar(archive, folder)
+            _extract_tar(archive, folder, wanted or _any)
         else:
             raise DownloadError(f"{str(archive)!r} must be a zip or a tar archive.")
     except _FAULTS as error:
@@ -77,7 +80,12 @@ def is_intact(archive: Path) -> bool:
         return False
 
 
-def _extract_zip(archive: Path, folder: Path) -> None:
+def _any(name: str) -> bool:
+    """Want every member."""
+    return True
+
+
+def _extract_zip(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> None:
     """Unpack a zip archive."""
     with zipfile.ZipFile(archive) as file:
         # Dropbox packs a folder with a member "/".
@@ -86,11 +94,12 @@ def _extract_zip(archive: Path, folder: Path) -> None:
             _check(archive, member.filename, plain=member.external_attr >> 28 != 0xA)
         folder.mkdir(parents=True, exist_ok=True)
         for member in members:
-            with file.open(member) as source:
-                _copy(source, folder / member.filename)
+            if wanted(member.filename):
+                with file.open(member) as source:
+                    _copy(source, folder / member.filename)
 
 
-def _extract_tar(archive: Path, folder: Path) -> None:
+def _extract_tar(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> None:
     """Unpack a tar archive."""
     with tarfile.open(archive) as file:
         members = file.getmembers()
@@ -98,7 +107,7 @@ def _extract_tar(archive: Path, folder: Path) -> None:
             _check(archive, member.name, plain=member.isfile() or member.isdir())
         folder.mkdir(parents=True, exist_ok=True)
         for member in members:
-            if member.isfile():
+            if member.isfile() and wanted(member.name):
                 _copy(file.extractfile(member), folder / member.name)
 
 

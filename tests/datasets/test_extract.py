@@ -121,3 +121,10 @@ def test_an_archive_tells_whether_it_is_whole(tmp_path):
     for i, part in enumerate(wrong):
         (tmp_path / "part").write_bytes(part)
         assert not is_intact(tmp_path / "part"), i
+
+
+@MAKERS
+def test_only_what_is_wanted_comes_out(make, tmp_path):
+    archive = make(tmp_path / "a", {"a/1.bin": b"one", "b/2.bin": b"two"})
+    extract_archive(archive, tmp_path / "out", lambda name: name.startswith("b/"))
+    assert [path.name for path in (tmp_path / "out").rglob("*.bin")] == ["2.bin"]
