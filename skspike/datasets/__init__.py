@@ -20,6 +20,7 @@ from ._nmnist import fetch_nmnist
 from ._pathfinder_like import make_pathfinder_like
 from ._sequential_digits import load_sequential_digits
 from ._shapes import make_moving_shapes
+from ._wikitext import fetch_wikitext
 
 __all__ = [
     "fetch_asl_dvs",
@@ -35,6 +36,7 @@ __all__ = [
     "fetch_nmnist",
     "fetch_shd",
     "fetch_ssc",
+    "fetch_wikitext",
     "get_data_home",
     "load_digits_events",
     "load_event_folder",

@@ -166,6 +166,25 @@ def serving_source(module, name: str, contents: dict[str, bytes], monkeypatch):
         yield served
 
 
+@contextmanager
+def serving_files(module, name: str, contents: dict[str, bytes], monkeypatch, key=None):
+    """Let the source of a fetcher of arrays, or one of several, point to local servers."""
+    sources = getattr(module, name)
+    source = sources if key is None else sources[key]
+    with ExitStack() as stack:
+        served = {k: stack.enter_context(serving(content)) for k, content in contents.items()}
+        assert served.keys() == source.archives.keys()
+        archives = {
+            k: replace(
+                source.archives[k], url=s.url, checksum=source.archives[k].checksum and s.checksum
+            )
+            for k, s in served.items()
+        }
+        local = replace(source, archives=archives)
+        monkeypatch.setattr(module, name, local if key is None else {**sources, key: local})
+        yield served
+
+
 def check_addresses(source) -> None:
     """The archives of a source have names, addresses and checksums that can be told apart."""
     archives = list({archive.name: archive for archive in source.archives.values()}.values())
