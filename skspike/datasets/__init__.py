@@ -20,6 +20,7 @@ from ._nmnist import fetch_nmnist
 from ._pathfinder_like import make_pathfinder_like
 from ._sequential_digits import load_sequential_digits
 from ._shapes import make_moving_shapes
+from ._speech_commands import fetch_speech_commands
 from ._wikitext import fetch_wikitext
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "fetch_ncars",
     "fetch_nmnist",
     "fetch_shd",
+    "fetch_speech_commands",
     "fetch_ssc",
     "fetch_wikitext",
     "get_data_home",

@@ -194,4 +194,4 @@ def check_addresses(source) -> None:
         assert len({*column}) == len(archives)
     for archive in archives:
         assert re.match(r"https?://\w", archive.url)
-        assert re.fullmatch(r"md5:[0-9a-f]{32}", archive.checksum)
+        assert re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", archive.checksum)
