@@ -18,8 +18,10 @@ from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
 from ._pathfinder_like import make_pathfinder_like
+from ._scifar import fetch_scifar
 from ._sequential_digits import load_sequential_digits
 from ._shapes import make_moving_shapes
+from ._smnist import fetch_smnist
 from ._speech_commands import fetch_speech_commands
 from ._wikitext import fetch_wikitext
 
@@ -35,7 +37,9 @@ __all__ = [
     "fetch_ncaltech101",
     "fetch_ncars",
     "fetch_nmnist",
+    "fetch_scifar",
     "fetch_shd",
+    "fetch_smnist",
     "fetch_speech_commands",
     "fetch_ssc",
     "fetch_wikitext",

@@ -62,7 +62,9 @@ class ArraySource:
     keep: bool = False
 
 
-def fetch_arrays(owner: str, source: ArraySource, subset: str, **options) -> dict[str, np.ndarray]:
+def fetch_arrays(
+    owner: str, source: ArraySource, subset: str, *, without: str | None = None, **options
+) -> dict[str, np.ndarray]:
     """Return the arrays of a subset by their names; those of "all" are one after the other."""
     check_choice(owner, "subset", subset, (*source.subsets, "all"))
     folder = find_arrays(owner, source, **options)
@@ -73,6 +75,7 @@ def fetch_arrays(owner: str, source: ArraySource, subset: str, **options) -> dic
         if name in _SHARED or len(parts) == 1
         else np.concatenate([part[name] for part in parts])
         for name, array in parts[0].items()
+        if name != without
     }
 
 
