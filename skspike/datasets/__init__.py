@@ -14,6 +14,7 @@ from ._gen1 import fetch_gen1
 from ._heidelberg import fetch_shd, fetch_ssc
 from ._mvsec import fetch_mvsec
 from ._listops import make_listops
+from ._lra import fetch_lra
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist
@@ -34,6 +35,7 @@ __all__ = [
     "fetch_dvs_lip",
     "fetch_gen1",
     "fetch_mvsec",
+    "fetch_lra",
     "fetch_ncaltech101",
     "fetch_ncars",
     "fetch_nmnist",

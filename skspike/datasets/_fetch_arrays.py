@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .._validation import check_choice, check_number
+from ..exceptions import DownloadError
 from ._data_home import get_data_home
 from ._download import download, has_checksum
 from ._extract import extract_archive
@@ -130,6 +131,13 @@ def _convert(source: ArraySource, files: dict[str, Path], cache: Path) -> None:
     if not source.keep:
         for path in files.values():
             path.unlink()
+
+
+def find_member(folder: Path, pattern: str) -> Path:
+    """Return the first member of an unpacked archive that has a name."""
+    for path in sorted(folder.rglob(pattern)):
+        return path
+    raise DownloadError(f"The archive {folder.name!r} must have a member {pattern!r}. Got none.")
 
 
 def load_arrays(folder: Path) -> dict[str, np.ndarray]:

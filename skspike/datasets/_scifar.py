@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 
 from ..exceptions import DownloadError
 from ._fetch import RemoteFile
-from ._fetch_arrays import ArraySource, Store, fetch_arrays
+from ._fetch_arrays import ArraySource, Store, fetch_arrays, find_member
 
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 _N_PIXELS = 1024
@@ -22,7 +22,7 @@ _COLOUR = (0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)
 
 def _convert(folders: dict[str, Path], store: Store) -> None:
     """Convert the binary version: files of records of the same length."""
-    folder = next(folders["binary"].rglob("batches.meta.txt")).parent
+    folder = find_member(folders["binary"], "batches.meta.txt").parent
     names = (folder / "batches.meta.txt").read_text().split()
     for subset, files in _FILES.items():
         records = np.concatenate([_read(folder / name) for name in files])

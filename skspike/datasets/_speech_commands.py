@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from .._validation import check_choice
 from ..exceptions import DownloadError
 from ._fetch import RemoteFile
-from ._fetch_arrays import ArraySource, Store, fetch_arrays
+from ._fetch_arrays import ArraySource, Store, fetch_arrays, find_member
 
 _RATE = 16_000  # samples a second, and the most in a recording
 _COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -20,7 +20,7 @@ _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 
 def _convert(folders: dict[str, Path], store: Store) -> None:
     """Convert a folder of recordings for each word, by the lists of the official split."""
-    folder = next(folders["words"].rglob(_LISTS["test"])).parent
+    folder = find_member(folders["words"], _LISTS["test"]).parent
     names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("[!_]*/*.wav"))
     subset_of = dict.fromkeys(names, "train")
     for subset, file in _LISTS.items():

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from .._validation import check_choice
 from ._fetch import RemoteFile
-from ._fetch_arrays import ArraySource, Store, find_arrays, load_arrays
+from ._fetch_arrays import ArraySource, Store, find_arrays, find_member, load_arrays
 
 _URL = "https://wikitext.smerity.com"
 _SUBSETS = ("train", "valid", "test")
@@ -21,7 +21,7 @@ _EOS, _UNK = "<eos>", "<unk>"
 
 def _convert(folders: dict[str, Path], store: Store) -> None:
     """Number the words of the three files."""
-    paths = {s: next(folders["tokens"].rglob(f"wiki.{s}.tokens")) for s in _SUBSETS}
+    paths = {s: find_member(folders["tokens"], f"wiki.{s}.tokens") for s in _SUBSETS}
     counts = Counter(word for line in _read(paths["train"]) for word in line)
     counts.pop(_EOS, None)
     words = [_EOS, *(word for word, _ in counts.most_common())]

@@ -7,7 +7,7 @@ import pytest
 
 from skspike.datasets import _fetch_arrays as module
 from skspike.datasets._fetch import RemoteFile
-from skspike.datasets._fetch_arrays import ArraySource, fetch_arrays
+from skspike.datasets._fetch_arrays import ArraySource, fetch_arrays, find_member
 from skspike.exceptions import DownloadError
 from tests.datasets.server import serving, zipped
 
@@ -165,3 +165,12 @@ def test_two_threads_convert_once(make, served, tmp_path):
 def test_parameters_are_checked(make, tmp_path, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         get(make(), tmp_path, **options)
+
+
+def test_a_member_is_found_at_any_depth_or_missed(tmp_path):
+    (tmp_path / "release" / "a").mkdir(parents=True)
+    (tmp_path / "release" / "a" / "b.tsv").touch()
+    found = find_member(tmp_path / "release", "b.tsv")
+    assert found == tmp_path / "release" / "a" / "b.tsv"
+    with pytest.raises(DownloadError, match=r"The archive 'release' must have a member 'c.tsv'"):
+        find_member(tmp_path / "release", "c.tsv")
