@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,15 @@ def convert_listops(folders: dict[str, Path], store: Store) -> None:
     numbers = {token: np.uint8(i) for i, token in enumerate(VOCABULARY)}
     for subset, name in _LISTOPS.items():
         path = find_member(folders["release"], f"basic_{name}.tsv")
-        rows = list(_read_table(path))[1:]
-        tokens = (_split_listops(source) for source, _ in rows)
-        sequences = [np.array([numbers[token] for token in text], np.uint8) for text in tokens]
+        sequences, values = [], []
+        for source, value in islice(_read_table(path), 1, None):
+            sequences.append(np.array([numbers[token] for token in _split_listops(source)]))
+            values.append(int(value))
         store.save(
             subset,
             data=np.concatenate(sequences),
             offsets=np.cumsum([0, *map(len, sequences)]),
-            target=np.array([int(value) for _, value in rows]),
+            target=np.array(values),
             target_names=np.arange(10).astype(str),
             vocabulary=np.array(VOCABULARY),
         )

@@ -10,11 +10,16 @@ from .._validation import check_choice
 _PERMUTATIONS = ("bit_reversal", "random")
 
 
-def permute(owner: str, X: np.ndarray, permutation: str | None, random_state) -> np.ndarray:
+def check_permutation(owner: str, permutation: str | None) -> None:
+    """Raise unless a permutation is known, or none."""
+    if permutation is not None:
+        check_choice(owner, "permutation", permutation, _PERMUTATIONS)
+
+
+def permute(X: np.ndarray, permutation: str | None, random_state) -> np.ndarray:
     """Reorder the steps of all sequences alike; `X` is of shape (n_samples, n_steps, ...)."""
     if permutation is None:
         return X
-    check_choice(owner, "permutation", permutation, _PERMUTATIONS)
     if permutation == "bit_reversal":
         return X[:, bit_reversal(X.shape[1])]
     return X[:, _draw(X.shape[1], random_state)]

@@ -13,6 +13,7 @@ from ._fetch_arrays import ArraySource, Store, fetch_arrays, find_member
 
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 _N_PIXELS = 1024
+_BATCH = 1000  # images that are converted at a time
 _RECORD = 1 + 3 * _N_PIXELS  # bytes: a label, then the red, the green and the blue pixels
 
 # What S4 subtracts and divides by, in units of the brightest pixel.
@@ -26,14 +27,15 @@ def _convert(folders: dict[str, Path], store: Store) -> None:
     names = (folder / "batches.meta.txt").read_text().split()
     for subset, files in _FILES.items():
         records = np.concatenate([_read(folder / name) for name in files])
-        pixels = records[:, 1:].reshape(-1, 3, _N_PIXELS).swapaxes(1, 2)
-        store.save(
-            subset,
-            gray=_standardize(_to_gray(pixels)[..., None], _GRAY),
-            colour=_standardize(pixels, _COLOUR),
-            target=records[:, 0].astype(np.int64),
-            target_names=np.array(names),
-        )
+        gray = store.create(subset, "gray", (len(records), _N_PIXELS, 1), np.float32)
+        colour = store.create(subset, "colour", (len(records), _N_PIXELS, 3), np.float32)
+        for start in range(0, len(records), _BATCH):
+            rows = slice(start, start + _BATCH)
+            pixels = records[rows, 1:].reshape(-1, 3, _N_PIXELS).swapaxes(1, 2)
+            gray[rows, :, 0] = _standardize(_to_gray(pixels), _GRAY)
+            colour[rows] = _standardize(pixels, _COLOUR)
+        target = records[:, 0].astype(np.int64)
+        store.save(subset, target=target, target_names=np.array(names))
 
 
 def _read(path: Path) -> np.ndarray:

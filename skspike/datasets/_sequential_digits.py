@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
 from .._validation import check_number
-from ._permutation import permute
+from ._permutation import check_permutation, permute
 
 _SIDE = 8  # pixels of an image
 _INK = 16  # the darkest pixel
@@ -102,13 +102,14 @@ def load_sequential_digits(*, permutation=None, upsample=None, return_X_y=False,
     (1797, 784, 1)
     """
     owner = "load_sequential_digits"
+    check_permutation(owner, permutation)
     if upsample is not None:
         check_number(owner, "upsample", upsample, _SIDE, 1024, integer=True)
     images, target = load_digits(return_X_y=True)
     images = np.float32(images.reshape(-1, _SIDE, _SIDE) / _INK)
     if upsample is not None:
         images = _enlarge(images, upsample)
-    data = permute(owner, images.reshape(len(images), -1, 1), permutation, random_state)
+    data = permute(images.reshape(len(images), -1, 1), permutation, random_state)
     if return_X_y:
         return data, target
     names = np.arange(10).astype(str)

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 from ..exceptions import DownloadError
 from ._fetch import RemoteFile
 from ._fetch_arrays import ArraySource, Store, fetch_arrays
-from ._permutation import permute
+from ._permutation import check_permutation, permute
 
 _URL = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _UNSIGNED_BYTES = 8  # the type of the elements, as the IDX format numbers it
@@ -170,6 +170,7 @@ def fetch_smnist(
     (60000, 784, 1)
     """
     owner = "fetch_smnist"
+    check_permutation(owner, permutation)
     loaded = fetch_arrays(
         owner,
         _SOURCE,
@@ -179,7 +180,7 @@ def fetch_smnist(
         n_retries=n_retries,
         delay=delay,
     )
-    data = permute(owner, loaded["data"], permutation, random_state)
+    data = permute(loaded["data"], permutation, random_state)
     if return_X_y:
         return data, loaded["target"]
     return Bunch(

@@ -138,7 +138,7 @@ def fetch_wikitext(
     ones. That is the vocabulary of Transformer-XL, which S4 took over. Rare words are ``<unk>`` in
     the files already.
 
-    The first call downloads and converts; that takes about two minutes for version "103". What it
+    The first call downloads and converts; that takes about a minute for version "103". What it
     got of a broken download is kept, and the next call goes on there. Later calls map what is on
     the disk, in no time and without a network. The address is that of an author of WikiText; the
     former one no longer answers.

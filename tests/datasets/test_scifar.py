@@ -31,6 +31,7 @@ def archive(short=0):
 
 
 def test_colours_are_standardized_row_by_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_BATCH", 4)
     with serving_files(module, "_SOURCE", archive(), monkeypatch):
         train = fetch_scifar(grayscale=False, data_home=tmp_path, delay=0.0)
     assert train.data.shape == (10, 1024, 3)

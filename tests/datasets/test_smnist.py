@@ -69,5 +69,7 @@ def test_the_addresses_can_be_told_apart():
 
 
 def test_what_is_not_there_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"'permutation' parameter of fetch_smnist must be one"):
+        fetch_smnist(permutation="snake", data_home=tmp_path)
     with pytest.raises(OSError, match=r"'download_if_missing' of fetch_smnist is False"):
         fetch_smnist(data_home=tmp_path, download_if_missing=False)
