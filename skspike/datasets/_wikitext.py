@@ -27,7 +27,8 @@ def _convert(folders: dict[str, Path], store: Store) -> None:
     words = [_EOS, *(word for word, _ in counts.most_common())]
     numbers = {word: i for i, word in enumerate(words)}
     for subset, path in paths.items():
-        store.save(subset, data=_number(path, numbers), vocabulary=np.array(words))
+        store.save(subset, data=_number(path, numbers))
+    store.save("train", vocabulary=np.array(words))
 
 
 def _read(path: Path) -> Iterator[list[str]]:
@@ -152,8 +153,8 @@ def fetch_wikitext(
     --------
     >>> from skspike.datasets import fetch_wikitext
     >>> text = fetch_wikitext()  # doctest: +SKIP
-    >>> text.vocabulary[text.valid[:6]]  # doctest: +SKIP
-    array(['<eos>', '=', 'Homarus', 'gammarus', '=', '<eos>'], dtype='<U33')
+    >>> text.vocabulary[text.valid[:6]].tolist()  # doctest: +SKIP
+    ['<eos>', '=', 'Homarus', 'gammarus', '=', '<eos>']
     """
     owner = "fetch_wikitext"
     check_choice(owner, "version", version, _SOURCES)
