@@ -12,10 +12,11 @@ _CURVE, _DOT = 0.5, 1.0  # brightness
 _BEND = 5.0  # rad: no curve turns by more, so that none runs into itself
 _ATTEMPTS = 40  # to find a place for a curve, before an image begins anew
 _BLOCK_PIXELS = 2**20  # of the images that are drawn at a time
-# The ends with a dot, of both of one curve and both of the other, if they are not connected and if
-# they are, in two cases each.
-_PAIRS = np.array([[(0, 2), (1, 3)], [(0, 1), (2, 3)]])
 _PATIENCE = 50  # blocks without a single image, after which the curves seem to be too many
+
+# Which two of the ends 0 and 1 of one curve, 2 and 3 of the other, have dots: in two cases that are
+# equally likely, if the dots are not connected and if they are.
+_PAIRS = np.array([[(0, 2), (1, 3)], [(0, 1), (2, 3)]])
 
 
 def make_pathfinder_like(
@@ -60,11 +61,15 @@ def make_pathfinder_like(
 
     Notes
     -----
-    All of an image but the dots is drawn before its class is. Of the four ends of the long curves,
-    the dots take the two of a curve in one class, two that do not belong together in the other,
-    and each end has a dot in half of all cases, in both classes: sums of local features tell
+    All of an image but the dots is drawn without regard to its class. Of the four ends of the long
+    curves, the dots take the two of a curve in one class, two that do not belong together in the
+    other, and each end has a dot in half of all cases, in both classes: sums of local features tell
     nothing. Neither does the distance of the dots, for the ends of two curves have about the same
     distance, up to a sixteenth of the size, as those of one, or the curves are drawn anew.
+
+    What several local features tell together is another matter where there is little room: of how
+    often each pattern of 3 × 3 pixels comes, gradient boosting tells 69 % of the classes with a
+    size of 16, but 51 % with 32.
 
     Dashes have 3 pixels with gaps of 1, dots a side of ``3 + 2 * (size // 128)``. Pixels of the
     same curve are linked by steps of at most 2 pixels; those of different curves, with their dots,
@@ -99,20 +104,26 @@ def make_pathfinder_like(
     y = rng.permutation(np.arange(n_samples) % 2)
     lengths = [n_dashes] * 2 + [n_dashes // 3] * n_distractors
     canvas = _Canvas(rng, size, [n * (_DASH + _GAP) - _GAP for n in lengths])
-    X = np.empty((n_samples, size, size), np.float32)
+    images = np.empty((n_samples, size, size), np.float32)
+    if not _fill(canvas, images, y):
+        raise ValueError(
+            f"The curves of {owner} must fit into an image of {size} × {size} pixels. Got "
+            f"{n_dashes} dashes and {n_distractors} distractors instead."
+        )
+    return images.reshape(n_samples, -1, 1), y
+
+
+def _fill(canvas: _Canvas, images: np.ndarray, connected: np.ndarray) -> bool:
+    """Draw images of the given classes; tell whether there is room for the curves."""
     done = in_vain = 0
-    while done < n_samples:
-        curves, ends = canvas.draw(min(4 * (n_samples - done), _BLOCK_PIXELS // size**2))
-        n = min(len(ends), n_samples - done)
-        connected = y[done : done + n]
-        X[done : done + n] = canvas.render([c[:n] for c in curves], ends[:n], connected)
+    while done < len(images) and in_vain <= _PATIENCE:
+        missing = len(images) - done
+        curves, ends = canvas.draw(min(4 * missing, _BLOCK_PIXELS // canvas.size**2))
+        n = min(len(ends), missing)
+        rows = slice(done, done + n)
+        images[rows] = canvas.render([c[:n] for c in curves], ends[:n], connected[rows])
         done, in_vain = done + n, 0 if n else in_vain + 1
-        if in_vain > _PATIENCE:
-            raise ValueError(
-                f"The curves of {owner} must fit into an image of {size} × {size} pixels. Got "
-                f"{n_dashes} dashes and {n_distractors} distractors instead."
-            )
-    return X.reshape(n_samples, -1, 1), y
+    return done == len(images)
 
 
 class _Canvas:
