@@ -12,9 +12,9 @@ from ._dvs_lip import fetch_dvs_lip
 from ._event_folder import load_event_folder
 from ._gen1 import fetch_gen1
 from ._heidelberg import fetch_shd, fetch_ssc
-from ._mvsec import fetch_mvsec
 from ._listops import make_listops
 from ._lra import fetch_lra
+from ._mvsec import fetch_mvsec
 from ._ncaltech101 import fetch_ncaltech101
 from ._ncars import fetch_ncars
 from ._nmnist import fetch_nmnist

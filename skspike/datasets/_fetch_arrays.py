@@ -11,10 +11,11 @@ import numpy as np
 
 from .._validation import check_choice, check_number
 from ..exceptions import DownloadError
+from ._cache import scratch_folder
 from ._data_home import get_data_home
 from ._download import download, has_checksum
 from ._extract import extract_archive
-from ._fetch import RemoteFile, _scratch
+from ._fetch import RemoteFile
 from ._lock import locked
 from ._ragged import split
 
@@ -120,7 +121,7 @@ def _is_here(path: Path, remote: RemoteFile) -> bool:
 
 def _convert(source: ArraySource, files: dict[str, Path], cache: Path) -> None:
     """Write the arrays, give them their name when they are complete, and remove the archives."""
-    with _scratch(cache) as scratch:
+    with scratch_folder(cache) as scratch:
         found = dict(files)
         if source.unpack:
             found = {key: scratch / "files" / key for key in files}

@@ -167,7 +167,7 @@ def serving_source(module, name: str, contents: dict[str, bytes], monkeypatch):
 
 
 @contextmanager
-def serving_files(module, name: str, contents: dict[str, bytes], monkeypatch, key=None):
+def serving_arrays(module, name: str, contents: dict[str, bytes], monkeypatch, key=None):
     """Let the source of a fetcher of arrays, or one of several, point to local servers."""
     sources = getattr(module, name)
     source = sources if key is None else sources[key]

@@ -6,7 +6,7 @@ import pytest
 
 from skspike.datasets import _lra as module
 from skspike.datasets import fetch_lra
-from tests.datasets.server import serving_files
+from tests.datasets.server import serving_arrays
 
 LISTOPS = "( ( ( [MAX 2 ) 5 ) ] )"
 
@@ -34,7 +34,7 @@ def release(**others):
 
 
 def test_tasks_share_an_archive_that_stays(tmp_path, monkeypatch):
-    with serving_files(
+    with serving_arrays(
         module, "_SOURCES", {"release": release()}, monkeypatch, "listops"
     ) as served:
         listops = fetch_lra(subset="valid", data_home=tmp_path, delay=0.0)
@@ -56,7 +56,7 @@ def test_text_has_its_own_archive_and_nothing_to_validate(tmp_path, monkeypatch)
         f"aclImdb/{s}/{c}/0_1.txt": "a" * 20 for s in ("train", "test") for c in ("neg", "pos")
     }
     members["aclImdb/train/unsup/0_0.txt"] = "b" * 99
-    with serving_files(module, "_SOURCES", {"reviews": packed(members)}, monkeypatch, "text"):
+    with serving_arrays(module, "_SOURCES", {"reviews": packed(members)}, monkeypatch, "text"):
         train = fetch_lra(task="text", data_home=tmp_path, delay=0.0)
     assert train.vocabulary.tolist() == ["<pad>", "<unk>", "<eos>", "a"]
     assert [len(x) for x in train.data] == [21, 21]
@@ -75,7 +75,7 @@ def test_pathfinder_unpacks_only_the_hardest_images_of_its_size(tmp_path, monkey
     others["pathfinder64/curv_contour_length_14/imgs/0/sample_0.png"] = b"?"
     others["pathfinder32/curv_baseline/imgs/0/sample_0.png"] = b"?"
     content = {"release": release(**others)}
-    with serving_files(module, "_SOURCES", content, monkeypatch, "pathfinder32"):
+    with serving_arrays(module, "_SOURCES", content, monkeypatch, "pathfinder32"):
         train = fetch_lra(task="pathfinder32", data_home=tmp_path, delay=0.0)
     assert train.data.shape == (8, 1024, 1)
     np.testing.assert_allclose(train.data, 0.2, rtol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from skspike.datasets import _scifar as module
 from skspike.datasets import fetch_scifar
 from skspike.exceptions import DownloadError
-from tests.datasets.server import check_addresses, serving_files
+from tests.datasets.server import check_addresses, serving_arrays
 
 IMAGES = np.random.default_rng(0).integers(256, size=(12, 3, 32, 32)).astype(np.uint8)
 LABELS = np.arange(12) % 10
@@ -32,7 +32,7 @@ def archive(short=0):
 
 def test_colours_are_standardized_row_by_row(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BATCH", 4)
-    with serving_files(module, "_SOURCE", archive(), monkeypatch):
+    with serving_arrays(module, "_SOURCE", archive(), monkeypatch):
         train = fetch_scifar(grayscale=False, data_home=tmp_path, delay=0.0)
     assert train.data.shape == (10, 1024, 3)
     assert train.data.dtype == np.float32
@@ -50,7 +50,7 @@ def test_colours_are_standardized_row_by_row(tmp_path, monkeypatch):
 
 def test_grey_is_that_of_pillow(tmp_path, monkeypatch):
     Image = pytest.importorskip("PIL.Image")
-    with serving_files(module, "_SOURCE", archive(), monkeypatch):
+    with serving_arrays(module, "_SOURCE", archive(), monkeypatch):
         X, _ = fetch_scifar(data_home=tmp_path, return_X_y=True, delay=0.0)
     for sequence, image in zip(X, IMAGES, strict=False):
         gray = np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L"))
@@ -67,7 +67,7 @@ def test_grey_is_a_weighted_mean_of_the_colours():
 
 def test_broken_records_raise(tmp_path, monkeypatch):
     with (
-        serving_files(module, "_SOURCE", archive(short=1), monkeypatch),
+        serving_arrays(module, "_SOURCE", archive(short=1), monkeypatch),
         pytest.raises(DownloadError, match=r"'data_batch_2.bin' must hold records of 3073 bytes"),
     ):
         fetch_scifar(data_home=tmp_path, delay=0.0)

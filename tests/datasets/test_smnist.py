@@ -7,7 +7,7 @@ import pytest
 from skspike.datasets import _smnist as module
 from skspike.datasets import fetch_smnist
 from skspike.exceptions import DownloadError
-from tests.datasets.server import check_addresses, serving_files
+from tests.datasets.server import check_addresses, serving_arrays
 
 RNG = np.random.default_rng(0)
 IMAGES = {"train": RNG.integers(256, size=(5, 28, 28)), "test": RNG.integers(256, size=(2, 28, 28))}
@@ -30,7 +30,7 @@ def contents():
 
 
 def test_images_become_sequences_of_pixels(tmp_path, monkeypatch):
-    with serving_files(module, "_SOURCE", contents(), monkeypatch):
+    with serving_arrays(module, "_SOURCE", contents(), monkeypatch):
         train = fetch_smnist(data_home=tmp_path, delay=0.0)
     assert train.data.dtype == np.float32
     np.testing.assert_allclose(train.data, IMAGES["train"].reshape(5, 784, 1) / 255, rtol=1e-6)
@@ -44,7 +44,7 @@ def test_images_become_sequences_of_pixels(tmp_path, monkeypatch):
 
 
 def test_permutations_reorder_the_pixels(tmp_path, monkeypatch):
-    with serving_files(module, "_SOURCE", contents(), monkeypatch):
+    with serving_arrays(module, "_SOURCE", contents(), monkeypatch):
         plain = fetch_smnist(data_home=tmp_path, delay=0.0).data
     reversal = fetch_smnist(data_home=tmp_path, permutation="bit_reversal").data
     assert (reversal[:, :4] == plain[:, [0, 512, 256, 768]]).all()
@@ -58,7 +58,7 @@ def test_permutations_reorder_the_pixels(tmp_path, monkeypatch):
 def test_what_is_no_idx_file_raises(content, tmp_path, monkeypatch):
     broken = contents() | {"train_labels": gzip.compress(content)}
     with (
-        serving_files(module, "_SOURCE", broken, monkeypatch),
+        serving_arrays(module, "_SOURCE", broken, monkeypatch),
         pytest.raises(DownloadError, match=r"'train-labels-idx1-ubyte.gz' must be an IDX file"),
     ):
         fetch_smnist(data_home=tmp_path, delay=0.0)

@@ -8,7 +8,7 @@ import pytest
 from skspike.datasets import _fetch_arrays, fetch_speech_commands
 from skspike.datasets import _speech_commands as module
 from skspike.exceptions import DownloadError
-from tests.datasets.server import check_addresses, serving_files
+from tests.datasets.server import check_addresses, serving_arrays
 
 # Speakers, words and lengths; b is in the training set, a validates, c tests.
 RECORDINGS = {
@@ -55,7 +55,7 @@ def home(tmp_path_factory):
     contents = {"words": archive()}
     with (
         pytest.MonkeyPatch.context() as patch,
-        serving_files(module, "_SOURCE", contents, patch),
+        serving_arrays(module, "_SOURCE", contents, patch),
     ):
         fetch_speech_commands(data_home=home, delay=0.0)
     return home
@@ -104,7 +104,7 @@ def test_sc10_has_the_ten_commands(subset, home, monkeypatch):
 def test_recordings_of_another_kind_raise(tmp_path, monkeypatch):
     content = archive({"yes/a_nohash_0.wav": 9}, rate=8_000)
     with (
-        serving_files(module, "_SOURCE", {"words": content}, monkeypatch),
+        serving_arrays(module, "_SOURCE", {"words": content}, monkeypatch),
         pytest.raises(DownloadError, match=r"Got 9 samples at 8000 Hz, of 1 channels and 2"),
     ):
         fetch_speech_commands(data_home=tmp_path, delay=0.0)

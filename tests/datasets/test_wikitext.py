@@ -5,7 +5,7 @@ import pytest
 
 from skspike.datasets import _wikitext as module
 from skspike.datasets import fetch_wikitext
-from tests.datasets.server import serving_files, zipped
+from tests.datasets.server import serving_arrays, zipped
 
 TEXTS = {
     "train": " \n = A title = \n the cat <unk> the café \n",
@@ -21,7 +21,7 @@ def archive(version):
 
 @pytest.mark.parametrize("version", ["2", "103"])
 def test_words_are_numbered_by_frequency_and_lines_end(version, tmp_path, monkeypatch):
-    with serving_files(module, "_SOURCES", {"tokens": archive(version)}, monkeypatch, version):
+    with serving_arrays(module, "_SOURCES", {"tokens": archive(version)}, monkeypatch, version):
         text = fetch_wikitext(version=version, data_home=tmp_path, delay=0.0)
     words = ["<eos>", "=", "the", "A", "title", "cat", "<unk>", "café"]
     assert text.vocabulary.tolist() == words
