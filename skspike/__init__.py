@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         augment,
         datasets,
         encoders,
+        energy,
         estimators,
         exceptions,
         io,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     )
     from ._events import EventCollection
     from .encoders import FrameEncoder
-    from .estimators import SMAClassifier
+    from .estimators import SMAClassifier, SpikingSSMClassifier, SpikingSSMRegressor
 
 __version__ = "0.1.0.dev0"
 
@@ -34,12 +35,15 @@ __all__ = [
     "EventCollection",
     "FrameEncoder",
     "SMAClassifier",
+    "SpikingSSMClassifier",
+    "SpikingSSMRegressor",
     "config_context",
     "get_config",
     "set_config",
     "augment",
     "datasets",
     "encoders",
+    "energy",
     "estimators",
     "exceptions",
     "io",
@@ -53,6 +57,8 @@ _HOMES = {
     "EventCollection": "_events",
     "FrameEncoder": "encoders",
     "SMAClassifier": "estimators",
+    "SpikingSSMClassifier": "estimators",
+    "SpikingSSMRegressor": "estimators",
 }
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ._sma import SMAClassifier
+from ._spiking_ssm import SpikingSSMClassifier, SpikingSSMRegressor
 
-__all__ = ["SMAClassifier"]
+__all__ = ["SMAClassifier", "SpikingSSMClassifier", "SpikingSSMRegressor"]

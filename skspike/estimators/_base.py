@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import EarlyStopping, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, PrintLog
 
 from .._sklearn import HasMethods, Interval, StrOptions
 from ..exceptions import BackendError
@@ -170,9 +170,11 @@ class SpikingEstimator(BaseEstimator):
         with seeded(self._random_state.randint(2**31 - 1), device):
             module = self._make_module(n_outputs, precision)
         optimizer, options = _OPTIMIZERS[self.optimizer]
+        groups = self._parameter_groups()
+        options = options | ({"param_groups": groups} if groups else {})
         self.net_ = SpikingNet(
-            module.to(memory_format=torch.channels_last),
-            PerSampleLoss(self.loss),
+            module,
+            self._make_loss(),
             optimizer=optimizer,
             **{f"optimizer__{name}": value for name, value in options.items()},
             optimizer__weight_decay=self.weight_decay,
@@ -182,6 +184,18 @@ class SpikingEstimator(BaseEstimator):
             verbose=0,
         ).initialize()
         self.precision_ = precision
+
+    def _make_loss(self) -> torch.nn.Module:
+        """Return what gives one loss per sample."""
+        return PerSampleLoss(self.loss)
+
+    def _parameter_groups(self) -> list[tuple[str, dict]]:
+        """Return patterns of names of parameters that are trained in another way, as in skorch."""
+        return []
+
+    def _check_X(self, X, *, reset: bool):
+        """Return X as rows that the network can read."""
+        return check_X(self, X, reset=reset)
 
     def _choose_precision(self, device: torch.device) -> str:
         """Resolve the precision; vectors gain nothing by bfloat16, and get it only by name."""
@@ -197,14 +211,15 @@ class SpikingEstimator(BaseEstimator):
             n_steps=None if has_steps(shape) else self.n_steps_,
             flatten=self._reads_vectors(shape),
             precision=precision,
-        )
+        ).to(memory_format=torch.channels_last)
 
     def _train(self, X, y, weight, rows, *, epochs, schedule=None, early_stopping=False) -> None:
         """Train the net on these rows of X, in an order of their content, not of their place."""
         rng = self._random_state
         net = self.net_
         with open_rows(X, net.device) as data:
-            rows = content_order(X, rows, y, *([] if weight is None else [weight]))
+            ties = [*np.atleast_2d(y.T), *([] if weight is None else [weight])]
+            rows = content_order(X, rows, *ties)
             valid = None
             if early_stopping:
                 rows, valid_rows = self._split(rows, y, rng)
@@ -249,9 +264,9 @@ class SpikingEstimator(BaseEstimator):
 
     def _make_callbacks(self, epochs: int, schedule: str | None, early_stopping: bool) -> list:
         """List our callbacks and fresh copies of the user's."""
-        callbacks = [LearningRate(self.lr, schedule, epochs)]
+        callbacks = [self._make_schedule(epochs, schedule)]
         if early_stopping:
-            callbacks.append(ValidAccuracy())
+            callbacks += self._make_scoring()
         callbacks += clone(self.callbacks or [], safe=False)
         if self.verbose:
             name = type(self).__name__
@@ -267,10 +282,18 @@ class SpikingEstimator(BaseEstimator):
             )
         return callbacks
 
+    def _make_schedule(self, epochs: int, schedule: str | None) -> Callback:
+        """Return what sets the learning rate."""
+        return LearningRate(self.lr, schedule, epochs)
+
+    def _make_scoring(self) -> list[Callback]:
+        """List what says more about the validation than its loss."""
+        return [ValidAccuracy()]
+
     def _outputs(self, X) -> np.ndarray:
         """Return the outputs of the network at every step, `(n_samples, n_steps, n_outputs)`."""
         check_is_fitted(self, "net_")
-        X = check_X(self, X, reset=False)
+        X = self._check_X(X, reset=False)
         predict = self.net_.predictor()
         per_sample = self.n_steps_ * self.n_features_in_
         size = max(self.batch_size, _PREDICT_VALUES // per_sample)

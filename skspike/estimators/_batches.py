@@ -13,6 +13,8 @@ __all__ = ["Batches", "Rows", "torch_dtype"]
 _TORCH_DTYPES = frozenset("?bBhilqefd")
 # an array that takes less than this share of a device's free memory moves there
 _SHARE = 1 / 4
+# so many batches are drawn together, and then sorted by the lengths of their sequences
+_BATCHES_IN_BUCKET = 16
 
 
 class Rows:
@@ -97,7 +99,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple]:
         n = len(self)
-        order = np.arange(n) if self.rng is None else self.rng.permutation(n)
+        order = np.arange(n) if self.rng is None else self._shuffled(n)
         shown = [order[i : i + self.batch_size] for i in range(0, n, self.batch_size)]
         shown = [np.resize(s, max(len(s), self.min_size)) for s in shown]
         sizes, order = [len(s) for s in shown], np.concatenate(shown)
@@ -110,6 +112,21 @@ class Batches:
         weight = self._tensor(self.weight[order]).split(sizes)
         for rows, w, target in zip(x, weight, y, strict=True):
             yield {"x": rows, "sample_weight": w}, target
+
+    def _shuffled(self, n: int) -> np.ndarray:
+        """Return a random order, in which sequences of a batch have about the same length."""
+        order = self.rng.permutation(n)
+        lengths = getattr(self.data, "lengths", None)
+        if lengths is None:
+            return order
+        bucket = _BATCHES_IN_BUCKET * self.batch_size
+        buckets = (order[i : i + bucket] for i in range(0, n, bucket))
+        order = np.concatenate(
+            [b[np.argsort(lengths[self.rows[b]], kind="stable")] for b in buckets]
+        )
+        batches = [order[i : i + self.batch_size] for i in range(0, n, self.batch_size)]
+        last = batches.pop() if n % self.batch_size else order[:0]  # stays last: it is smaller
+        return np.concatenate([*(batches[i] for i in self.rng.permutation(len(batches))), last])
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         """Put labels or weights where the rows are taken to."""

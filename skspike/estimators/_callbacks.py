@@ -7,7 +7,7 @@ import math
 import tqdm
 from skorch.callbacks import Callback
 
-__all__ = ["EpochBar", "LearningRate", "ValidAccuracy"]
+__all__ = ["EpochBar", "LearningRate", "ValidAccuracy", "WarmCosine"]
 
 
 class LearningRate(Callback):
@@ -32,6 +32,38 @@ class LearningRate(Callback):
     def _factor(self, done: float) -> float:
         """Return the share of `lr` left when this fraction of the epochs is done."""
         return 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1.0
+
+
+class WarmCosine(Callback):
+    """Set the learning rate before every batch of one call to `fit`: up linearly, down as a cosine.
+
+    A group of parameters with a `max_lr` never has a higher rate. ``schedule=None`` stays up.
+    """
+
+    def __init__(self, lr: float, schedule: str | None, n_epochs: int, warmup: float) -> None:
+        self.lr, self.schedule, self.n_epochs, self.warmup = lr, schedule, n_epochs, warmup
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs) -> None:
+        """Start the schedule."""
+        self.batch_, self.n_batches_ = 0, self.n_epochs * -(-len(X) // X.batch_size)
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs) -> None:
+        """Set the rate of the batch that starts."""
+        if not training:
+            return
+        factor = self._factor(self.batch_, self.n_batches_)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = factor * min(self.lr, group.get("max_lr", math.inf))
+        self.batch_ += 1
+
+    def _factor(self, batch: int, n_batches: int) -> float:
+        """Return the share of the highest rate for a batch."""
+        n_warm = self.warmup * n_batches
+        if batch < n_warm:
+            return (batch + 1) / (n_warm + 1)
+        if self.schedule is None:
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (batch - n_warm) / max(n_batches - n_warm, 1)))
 
 
 class ValidAccuracy(Callback):

@@ -14,7 +14,6 @@ from .._sklearn import StrOptions, check_sample_weight, fit_context
 from ..augment import make_augmentation
 from ._augmented import Augmenter, check_augmentation
 from ._base import SpikingEstimator
-from ._input import check_X
 from ._losses import PROBABILITIES
 from ._rows import weighted_rows
 
@@ -202,7 +201,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
                 "but the target y is None."
             )
         y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
-        X = check_X(self, X, reset=reset)
+        X = self._check_X(X, reset=reset)
         check_augmentation(self.augment, self.sample_shape_)
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")

@@ -10,6 +10,7 @@ import torch
 
 from .._encoded import EncodedRows
 from ._batches import Rows, torch_dtype
+from ._sequences import PaddedRows, Sequences
 
 __all__ = ["StreamedRows", "open_rows"]
 
@@ -18,7 +19,7 @@ __all__ = ["StreamedRows", "open_rows"]
 def open_rows(X: np.ndarray | EncodedRows, device: torch.device) -> Iterator[Rows | StreamedRows]:
     """Give access to rows; where processes encode them, these end with the block."""
     if not isinstance(X, EncodedRows):
-        yield Rows(X, device)
+        yield PaddedRows(X, device) if isinstance(X, Sequences) else Rows(X, device)
         return
     try:
         yield StreamedRows(X, device)

@@ -16,7 +16,7 @@ from .._memory import free_memory
 from .._sklearn import validate_data
 from ..encoders import FrameEncoder
 
-__all__ = ["check_X", "has_steps"]
+__all__ = ["as_numeric", "check_X", "has_steps"]
 
 _LAYOUTS = {
     2: "(n_samples, n_features)",
@@ -47,7 +47,7 @@ def check_X(estimator, X, *, reset: bool) -> np.ndarray | EncodedRows:
         X = _encode(estimator, X, reset)
     elif reset and hasattr(estimator, "encoder_"):
         del estimator.encoder_
-    array = _as_numeric(estimator, X.sample if isinstance(X, EncodedRows) else X)
+    array = as_numeric(estimator, X.sample if isinstance(X, EncodedRows) else X)
     if not reset:
         _check_same_shape(estimator, array)
     checked = array if isinstance(X, EncodedRows) else X
@@ -76,7 +76,7 @@ def _encode(estimator, X, reset: bool) -> np.ndarray | EncodedRows:
         estimator.encoder_,
         events,
         owner=type(estimator).__name__,
-        check=lambda rows: _as_numeric(estimator, rows),
+        check=lambda rows: as_numeric(estimator, rows),
         cache=estimator.cache,
         n_jobs=effective_n_jobs(estimator.n_jobs),
     )
@@ -94,7 +94,7 @@ def _memory_limit(estimator) -> float:
     return _SHARE * free_memory() if limit == "auto" else limit
 
 
-def _as_numeric(estimator, X) -> np.ndarray:
+def as_numeric(estimator, X) -> np.ndarray:
     """Return X as a finite numeric array of 2 to 5 axes, without a copy where possible."""
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()

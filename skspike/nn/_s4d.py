@@ -163,7 +163,7 @@ class S4D(nn.Module):
         """
         a = torch.complex(-self.log_a_real.exp(), self.a_imag)
         dt_a = self.log_dt.exp()[:, None] * a
-        c = torch.view_as_complex(self.c) * (torch.expm1(dt_a) / a)
+        c = torch.view_as_complex(self.c.contiguous()) * (torch.expm1(dt_a) / a)
         return dt_a, c if self.b is None else c * torch.view_as_complex(self.b)
 
     def slow_parameters(self) -> list[nn.Parameter]:
