@@ -27,7 +27,11 @@ class SquaredError(torch.nn.Module):
 class SpikingRegressor(RegressorMixin, SpikingEstimator):
     """Base of the regressors: a network whose outputs are the targets, standardised."""
 
-    _parameter_constraints: dict = {**SpikingEstimator._parameter_constraints}
+    _parameter_constraints: dict = {
+        name: value
+        for name, value in SpikingEstimator._parameter_constraints.items()
+        if name != "loss"
+    }
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):

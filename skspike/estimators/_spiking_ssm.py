@@ -38,6 +38,12 @@ _CONSTRAINTS: dict = {
 }
 
 
+def _constraints(base: type, **own: list) -> dict:
+    """Return the constraints of a base and of the network."""
+    inherited = {k: v for k, v in base._parameter_constraints.items() if k != "augment"}
+    return {**inherited, **_CONSTRAINTS, **own}
+
+
 class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     """Spiking state space models as a classifier of long sequences.
 
@@ -236,11 +242,9 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     (7, 2)
     """
 
-    _parameter_constraints: dict = {
-        **SpikingClassifier._parameter_constraints,
-        **_CONSTRAINTS,
-        "loss": [StrOptions({"cross_entropy", "mse"})],
-    }
+    _parameter_constraints: dict = _constraints(
+        SpikingClassifier, loss=[StrOptions({"cross_entropy", "mse"})]
+    )
 
     def __init__(
         self,
@@ -565,7 +569,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
     True
     """
 
-    _parameter_constraints: dict = {**SpikingRegressor._parameter_constraints, **_CONSTRAINTS}
+    _parameter_constraints: dict = _constraints(SpikingRegressor)
 
     def __init__(
         self,
