@@ -134,49 +134,77 @@ def make_step(
 
 
 @functools.cache
-def make_product(dtype: np.dtype, *, conjugate: bool = False, add: bool = False) -> Callable:
-    """Return a function for templates that multiplies complex numbers.
+def make_filter(dtype: np.dtype, *, adjoint: bool = False, correlate: bool = False) -> Callable:
+    """Return a function for templates that multiplies eight frequencies, there and back at once.
 
-    ``product(a, at, b, at, c, at)`` writes `a` times `b` to `c`, or with `add` adds it to what is
-    there; with `conjugate` it takes the conjugate of `a`.
+    ``filter(z, at, spectrum, at)`` transforms eight complex numbers that follow each other,
+    multiplies them by a spectrum, or its conjugate if `adjoint`, and transforms them back. With
+    `correlate`, ``filter(z, at, spectrum, at, other, at, total, at)`` also adds the product of the
+    conjugate of another spectrum with that of `z` to a total.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        (a, a_at), (b, b_at), (c, c_at) = _places(context, builder, signature, values, 1)
+        places = _places(context, builder, signature, values, 1)
         v = _machine(context, builder, signature, dtype)
-        x = v.get(a, a_at)
-        x = v.conjugate(x) if conjugate else x
-        v.put(v.times(x, v.get(b, b_at), v.get(c, c_at) if add else None), c, c_at)
+        (z, at), (spectrum, spectrum_at) = places[:2]
+        numbers = v.transform([v.get(z, v.plus(at, 2 * v.lanes * p)) for p in range(8)], -1)
+        for p, number in enumerate(numbers):
+            if correlate:
+                (other, other_at), (total, total_at) = places[2:]
+                to = v.plus(total_at, 2 * v.lanes * p)
+                x = v.conjugate(v.get(other, v.plus(other_at, 2 * v.lanes * p)))
+                v.put(v.times(x, number, v.get(total, to)), total, to)
+            factor = v.get(spectrum, v.plus(spectrum_at, 2 * v.lanes * p))
+            numbers[p] = v.times(v.conjugate(factor) if adjoint else factor, number)
+        for p, number in enumerate(v.transform(numbers, 1)):
+            v.put(number, z, v.plus(at, 2 * v.lanes * p))
         return context.get_dummy_value()
 
-    def product(typingctx, a, a_at, b, b_at, c, c_at):  # type: ignore[no-untyped-def]
-        return types.void(a, types.intp, b, types.intp, c, types.intp), codegen
+    if correlate:
 
-    return _named(product, make_product, str(dtype), conjugate, add)
+        def filter_(  # type: ignore[no-untyped-def]
+            typingctx, z, at, spectrum, spectrum_at, other, other_at, total, total_at
+        ):
+            i = types.intp
+            return types.void(z, i, spectrum, i, other, i, total, i), codegen
+
+    else:
+
+        def filter_(typingctx, z, at, spectrum, spectrum_at):  # type: ignore[no-untyped-def]
+            return types.void(z, types.intp, spectrum, types.intp), codegen
+
+    return _named(filter_, make_filter, str(dtype), adjoint, correlate)
 
 
 @functools.cache
 def make_enter(dtype: np.dtype) -> Callable:
     """Return a function for templates that makes two vectors the parts of a complex number.
 
-    ``enter(x, re_at, im_at, z, at, turned_at, table, table_at)`` writes that number to one place,
-    and multiplied by a root of the table to another.
+    ``enter(x, re_at, im_at, z, at, turned_at, table, table_at, ahead)`` writes that number to one
+    place, and multiplied by a root of the table to another. Without an imaginary part, both places
+    in `x` are the same. What lies `ahead` numbers after them is fetched into the cache.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         arrays = _places(context, builder, signature, values, 1)
         (x, re_at), (z, at), (table, table_at) = arrays
         v = _machine(context, builder, signature, dtype)
-        number = v.load(x, re_at), v.load(x, values[2])
+        im_at, ahead = values[2], values[8]
+        im = builder.select(
+            builder.icmp_signed("==", re_at, im_at), v.constant(None), v.load(x, im_at)
+        )
+        number = v.load(x, re_at), im
+        for place in (re_at, im_at):
+            v.fetch(x, builder.add(place, ahead), to_write=False)
         v.put(number, z, at)
         v.put(v.times(v.get_root(table, table_at), number), z, values[5])
         return context.get_dummy_value()
 
     def enter(  # type: ignore[no-untyped-def]
-        typingctx, x, re_at, im_at, z, at, turned_at, table, table_at
+        typingctx, x, re_at, im_at, z, at, turned_at, table, table_at, ahead
     ):
         i = types.intp
-        return types.void(x, i, i, z, i, i, table, i), codegen
+        return types.void(x, i, i, z, i, i, table, i, i), codegen
 
     return _named(enter, make_enter, str(dtype))
 
@@ -185,9 +213,9 @@ def make_enter(dtype: np.dtype) -> Callable:
 def make_leave(dtype: np.dtype, *, subtract: bool = False) -> Callable:
     """Return a function for templates that undoes what that of :func:`make_enter` does.
 
-    ``leave(z, at, turned_at, table, table_at, y, re_at, im_at)`` multiplies the number at
+    ``leave(z, at, turned_at, table, table_at, y, re_at, im_at, ahead)`` multiplies the number at
     `turned_at` by the conjugate of a root, adds it to the one at `at` or subtracts it from that,
-    and writes both parts.
+    and writes both parts; the imaginary part is lost where both places in `y` are the same.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -197,14 +225,15 @@ def make_leave(dtype: np.dtype, *, subtract: bool = False) -> Callable:
         if subtract:
             root = tuple(map(builder.fneg, root))
         number = v.times(root, v.get(z, values[2]), v.get(z, at))
-        v.store(number[0], y, re_at)
-        v.store(number[1], y, values[7])
+        for part, place in ((number[1], values[7]), (number[0], re_at)):
+            v.fetch(y, builder.add(place, values[8]), to_write=True)
+            v.store(part, y, place)
         return context.get_dummy_value()
 
     def leave(  # type: ignore[no-untyped-def]
-        typingctx, z, at, turned_at, table, table_at, y, re_at, im_at
+        typingctx, z, at, turned_at, table, table_at, y, re_at, im_at, ahead
     ):
         i = types.intp
-        return types.void(z, i, i, table, i, y, i, i), codegen
+        return types.void(z, i, i, table, i, y, i, i, i), codegen
 
     return _named(leave, make_leave, str(dtype), subtract)

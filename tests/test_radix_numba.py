@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from skspike._compile_numba import specialize
-from skspike._radix_numba import make_enter, make_leave, make_product, make_step
+from skspike._radix_numba import make_enter, make_filter, make_leave, make_step
 from skspike._tile_numba import n_lanes
 
 DTYPE = np.dtype(np.float64)
 LANES = n_lanes(DTYPE)
 
-step = enter = leave = product = None  # bound by `specialize`
+step = enter = leave = apply = None  # bound by `specialize`
 
 
 def numbers(n):
@@ -34,13 +34,17 @@ def _step(z, apart, table):
     step(z, 2 * LANES, apart, table, 2)
 
 
-def _enter_and_leave(x, z, table, y):
-    enter(x, 0, LANES, z, 0, 2 * LANES, table, 0)
-    leave(z, 0, 2 * LANES, table, 0, y, 0, LANES)
+def _enter_and_leave(x, im_at, z, table, y):
+    enter(x, 0, im_at, z, 0, 2 * LANES, table, 0, 0)
+    leave(z, 0, 2 * LANES, table, 0, y, 0, im_at, 0)
 
 
-def _multiply(a, b, c):
-    product(a, 0, b, 0, c, 0)
+def _apply(z, spectrum, other, total):
+    apply(z, 0, spectrum, 0)
+
+
+def _correlate(z, spectrum, other, total):
+    apply(z, 0, spectrum, 0, other, 0, total, 0)
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -62,25 +66,31 @@ def test_step(radix, inverse, turned):
     np.testing.assert_allclose(unpack(found), z, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("subtract", [False, True])
-def test_what_enters_leaves(subtract):
+def test_what_enters_leaves(subtract, paired):
     x, z, y = np.random.default_rng(0).standard_normal((3, 4 * LANES))
     x, y = x[: 2 * LANES], y[: 2 * LANES].copy()
-    leave = make_leave(DTYPE, subtract=subtract)
-    specialize(_enter_and_leave, enter=make_enter(DTYPE), leave=leave)(
-        x, z, np.array([0.6, 0.8]), y
-    )
+    steps = {"enter": make_enter(DTYPE), "leave": make_leave(DTYPE, subtract=subtract)}
+    run = specialize(_enter_and_leave, **steps)
+    run(x, LANES * paired, z, np.array([0.6, 0.8]), y)
     (one,) = unpack(x)
+    one = one if paired else one.real
     np.testing.assert_allclose(unpack(z), [one, (0.6 + 0.8j) * one], rtol=0, atol=1e-15)
-    np.testing.assert_allclose(y, 0 * x if subtract else 2 * x, rtol=0, atol=1e-15)
+    n = LANES * (1 + paired)
+    np.testing.assert_allclose(y[:n], (0 if subtract else 2) * x[:n], rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("add", [False, True])
-@pytest.mark.parametrize("conjugate", [False, True])
-def test_product(conjugate, add):
-    a, b, c = (z[None] for z in numbers(3))
-    found = pack(c)
-    run = specialize(_multiply, product=make_product(DTYPE, conjugate=conjugate, add=add))
-    run(pack(a), pack(b), found)
-    expected = (a.conj() if conjugate else a) * b + add * c
-    np.testing.assert_allclose(unpack(found), expected, rtol=0, atol=1e-14)
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("correlate", [False, True])
+def test_filter(correlate, adjoint):
+    z, spectrum, other, total = numbers(32).reshape(4, 8, LANES)
+    found = [pack(a) for a in (z, spectrum, other, total)]
+    apply = make_filter(DTYPE, adjoint=adjoint, correlate=correlate)
+    specialize(_correlate if correlate else _apply, apply=apply)(*found)
+    frequencies = np.fft.fft(z, axis=0)
+    factor = spectrum.conj() if adjoint else spectrum
+    expected = 8 * np.fft.ifft(factor * frequencies, axis=0)
+    np.testing.assert_allclose(unpack(found[0]), expected, rtol=0, atol=1e-12)
+    expected = total + correlate * other.conj() * frequencies
+    np.testing.assert_allclose(unpack(found[3]), expected, rtol=0, atol=1e-12)

@@ -26,19 +26,19 @@ import torch
 from torch import Tensor
 
 from .._compile_numba import specialize
-from .._radix_numba import make_enter, make_leave, make_product, make_step
+from .._radix_numba import make_enter, make_filter, make_leave, make_step
 from .._threads import parallel_for
 from .._tile_numba import make_read, n_lanes
-from ._memory import empty_dense, numpy_dtype
-from ._ssm_conv_reference import circular_kernel
+from ._memory import aligned, empty_dense, numpy_dtype
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.
 LANES, PAIR = 16, 32
 real = read = enter = leave = leave_difference = None
-multiply = multiply_conjugate = add_correlation = None
+apply = apply_both = None
 down2 = down4 = down8 = down8_last = up2 = up4 = up8 = up8_last = None
 
 N_LOW = 2  # passes in the first cache: blocks of 64 numbers
+AHEAD = 16  # steps that are fetched before they are needed: they lie far apart in memory
 N_PARTS = 16  # the least number of pieces of work for threads, if there are enough samples
 GRAIN = 2**17  # numbers of the input, below 1 ms: for less, a second thread costs too much
 
@@ -103,24 +103,22 @@ def enter_pair(x, lay, pair, block, edge, z, n, roots):
     """Write a pair of samples and a block of channels of `x` to both halves of `z`."""
     n_steps, n_samples, n_channels = lay
     width = min(LANES, n_channels - block * LANES)
-    paired = 2 * pair + 1 < n_samples
     at = 2 * pair * n_channels + block * LANES
+    partner = n_channels if 2 * pair + 1 < n_samples else 0  # 0: a sample without one
+    step = n_samples * n_channels
     for i in range(PAIR):
         edge[i] = real(0)
     for t in range(n_steps):
         to = t * PAIR
-        if paired and width == LANES:
-            enter(x, at, at + n_channels, z, to, to + n * PAIR, roots, 2 * t)
+        if width == LANES:
+            enter(x, at, at + partner, z, to, to + n * PAIR, roots, 2 * t, AHEAD * step)
         else:
-            if width == LANES:
-                read(x, at, edge, 0)
-            else:
-                for lane in range(width):
-                    edge[lane] = x[at + lane]
-                    if paired:
-                        edge[LANES + lane] = x[at + n_channels + lane]
-            enter(edge, 0, LANES, z, to, to + n * PAIR, roots, 2 * t)
-        at += n_samples * n_channels
+            for lane in range(width):
+                edge[lane] = x[at + lane]
+                if partner > 0:
+                    edge[LANES + lane] = x[at + partner + lane]
+            enter(edge, 0, LANES, z, to, to + n * PAIR, roots, 2 * t, 0)
+        at += step
     for half in range(2):
         z[(half * n + n_steps) * PAIR : (half + 1) * n * PAIR] = real(0)
 
@@ -129,106 +127,107 @@ def leave_pair(z, n, roots, edge, y, lay, pair, block):
     """Write a pair of samples and a block of channels of `y`."""
     n_steps, n_samples, n_channels = lay
     width = min(LANES, n_channels - block * LANES)
-    paired = 2 * pair + 1 < n_samples
     at = 2 * pair * n_channels + block * LANES
+    partner = n_channels if 2 * pair + 1 < n_samples else 0
+    step = n_samples * n_channels
     for t in range(n_steps):
         z_at = t * PAIR
-        if paired and width == LANES:
-            leave(z, z_at, z_at + n * PAIR, roots, 2 * t, y, at, at + n_channels)
+        if width == LANES:
+            leave(z, z_at, z_at + n * PAIR, roots, 2 * t, y, at, at + partner, AHEAD * step)
         else:
-            leave(z, z_at, z_at + n * PAIR, roots, 2 * t, edge, 0, LANES)
+            leave(z, z_at, z_at + n * PAIR, roots, 2 * t, edge, 0, LANES, 0)
             for lane in range(width):
                 y[at + lane] = edge[lane]
-                if paired:
-                    y[at + n_channels + lane] = edge[LANES + lane]
-        at += n_samples * n_channels
+                if partner > 0:
+                    y[at + partner + lane] = edge[LANES + lane]
+        at += step
 
 
-def _transform_kernel(kernel, spectra, n, n_channels, roots, plan, first, last):
-    """Write the spectra of blocks first..last of kernels, (2, M, H): one for either half."""
-    z = np.empty(2 * n * PAIR, spectra.dtype)
-    edge = np.empty(PAIR, spectra.dtype)
+def _transform_kernel(kernel, behind, spectra, lay, n, roots, plan, z, first, last):
+    """Write the spectra of blocks first..last of a kernel, one after the other: both halves.
+
+    `behind` has what the circle holds behind the first n lags, or nothing.
+    """
+    size = 2 * n * PAIR
+    edge = np.empty(PAIR, real)
     for block in range(first, last):
+        spectrum = spectra[block * size : (block + 1) * size]
+        enter_pair(kernel, lay, 0, block, edge, spectrum, n, roots)
+        if len(behind) > 0:
+            enter_pair(behind, (n, 1, lay[2]), 0, block, edge, z, n, roots)
+            for i in range(size // 2):
+                spectrum[i] += z[i]
+            for i in range(size // 2, size):
+                spectrum[i] -= z[i]
         for half in range(2):
-            enter_pair(kernel[half], (n, 1, n_channels), 0, block, edge, z, n, roots)
-            at = half * n * PAIR
-            analyse(z, at, n, plan, 0, len(plan[0]))
-            spectra[block, half] = z[at : at + n * PAIR]
+            analyse(spectrum, half * n * PAIR, n, plan, 0, len(plan[0]))
 
 
-def _convolve(x, y, spectra, lay, n, n_pairs, n_low, roots, plan, first, last):
-    """Write pieces first..last of `y`, each of them a pair of samples and a block of channels."""
-    z = np.empty(2 * n * PAIR, x.dtype)
-    edge = np.empty(PAIR, x.dtype)
+def convolve(z, at, spectra, spectrum_at, n, plan):
+    """Multiply one half by a spectrum, there and back."""
     n_passes = len(plan[0])
-    n_high = max(0, n_passes - n_low)
-    size = plan[1][n_high] if n_passes else n
+    n_high = max(0, n_passes - N_LOW)
+    size = plan[1][n_high]
+    analyse(z, at, n, plan, 0, n_high)
+    for start in range(at, at + n * PAIR, size * PAIR):
+        analyse(z, start, size, plan, n_high, n_passes - 1)
+        for i in range(start, start + size * PAIR, 8 * PAIR):
+            apply(z, i, spectra, spectrum_at + i)
+        synthesise(z, start, size, plan, n_high, n_passes - 1)
+    synthesise(z, at, n, plan, 0, n_high)
+
+
+def correlate(z, dz, total, at, spectra, spectrum_at, n, plan):
+    """Do the same with `dz`, and add its product with the spectrum of `z` to a total."""
+    n_passes = len(plan[0])
+    n_high = max(0, n_passes - N_LOW)
+    size = plan[1][n_high]
+    analyse(z, at, n, plan, 0, n_high)
+    analyse(dz, at, n, plan, 0, n_high)
+    for start in range(at, at + n * PAIR, size * PAIR):
+        analyse(z, start, size, plan, n_high, n_passes)
+        analyse(dz, start, size, plan, n_high, n_passes - 1)
+        for i in range(start, start + size * PAIR, 8 * PAIR):
+            apply_both(dz, i, spectra, spectrum_at + i, z, i, total, i)
+        synthesise(dz, start, size, plan, n_high, n_passes - 1)
+    synthesise(dz, at, n, plan, 0, n_high)
+
+
+def _convolve(x, y, spectra, lay, n, n_pairs, roots, plan, z, first, last):
+    """Write pieces first..last of `y`, each of them a pair of samples and a block of channels."""
+    edge = np.empty(PAIR, real)
     for item in range(first, last):
         block, pair = divmod(item, n_pairs)
         enter_pair(x, lay, pair, block, edge, z, n, roots)
         for half in range(2):
-            spectrum = spectra[block, half]
-            at = half * n * PAIR
-            analyse(z, at, n, plan, 0, n_high)
-            for start in range(0, n * PAIR, size * PAIR):
-                analyse(z, at + start, size, plan, n_high, n_passes)
-                for i in range(start, start + size * PAIR, PAIR):
-                    multiply(spectrum, i, z, at + i, z, at + i)
-                synthesise(z, at + start, size, plan, n_high, n_passes)
-            synthesise(z, at, n, plan, 0, n_high)
+            convolve(z, half * n * PAIR, spectra, 2 * block * n * PAIR, n, plan)
         leave_pair(z, n, roots, edge, y, lay, pair, block)
 
 
-def _backward(
-    x, dy, dx, dkernel, spectra, lay, n, n_pairs, n_parts, n_low, needs, roots, plan, first, last
+def _correlate(
+    x, dy, dx, dkernel, spectra, lay, n, n_pairs, n_parts, roots, plan, scratch, first, last
 ):
-    """Write pieces first..last, of a block of channels and a part of the samples."""
-    needs_dx, needs_dkernel = needs
-    z = np.empty(2 * n * PAIR, x.dtype)
-    dz = np.empty(2 * n * PAIR, x.dtype)
-    total = np.empty(2 * n * PAIR, x.dtype)
-    edge = np.empty(PAIR, x.dtype)
-    n_passes = len(plan[0])
-    n_high = max(0, n_passes - n_low)
-    size = plan[1][n_high] if n_passes else n
+    """Write pieces first..last of both gradients: a block of channels and a part of the samples."""
+    z, dz, total = scratch.reshape(3, -1)
+    edge = np.empty(PAIR, real)
     for item in range(first, last):
         block, part = divmod(item, n_parts)
         total[:] = real(0)
         for pair in range(n_pairs * part // n_parts, n_pairs * (part + 1) // n_parts):
+            enter_pair(x, lay, pair, block, edge, z, n, roots)
             enter_pair(dy, lay, pair, block, edge, dz, n, roots)
-            if needs_dkernel:
-                enter_pair(x, lay, pair, block, edge, z, n, roots)
             for half in range(2):
-                spectrum = spectra[block, half]
-                at = half * n * PAIR
-                analyse(dz, at, n, plan, 0, n_high)
-                if needs_dkernel:
-                    analyse(z, at, n, plan, 0, n_high)
-                for start in range(0, n * PAIR, size * PAIR):
-                    analyse(dz, at + start, size, plan, n_high, n_passes)
-                    if needs_dkernel:
-                        analyse(z, at + start, size, plan, n_high, n_passes)
-                        for i in range(at + start, at + start + size * PAIR, PAIR):
-                            add_correlation(z, i, dz, i, total, i)
-                    if needs_dx:
-                        for i in range(start, start + size * PAIR, PAIR):
-                            multiply_conjugate(spectrum, i, dz, at + i, dz, at + i)
-                        synthesise(dz, at + start, size, plan, n_high, n_passes)
-                if needs_dx:
-                    synthesise(dz, at, n, plan, 0, n_high)
-            if needs_dx:
-                leave_pair(dz, n, roots, edge, dx, lay, pair, block)
-        if needs_dkernel:
-            for half in range(2):
-                synthesise(total, half * n * PAIR, n, plan, 0, n_passes)
-            # what the samples of a pair have given is in the real part
-            for t in range(n):
-                at = block * LANES
-                turned = (n + t) * PAIR
-                leave(total, t * PAIR, turned, roots, 2 * t, edge, 0, LANES)
-                read(edge, 0, dkernel[part, 0, t], at)
-                leave_difference(total, t * PAIR, turned, roots, 2 * t, edge, 0, LANES)
-                read(edge, 0, dkernel[part, 1, t], at)
+                correlate(z, dz, total, half * n * PAIR, spectra, 2 * block * n * PAIR, n, plan)
+            leave_pair(dz, n, roots, edge, dx, lay, pair, block)
+        for half in range(2):
+            synthesise(total, half * n * PAIR, n, plan, 0, len(plan[0]))
+        # what the samples of a pair have given is in the real part
+        for t in range(n):
+            at, turned = t * PAIR, (n + t) * PAIR
+            leave(total, at, turned, roots, 2 * t, edge, 0, LANES, 0)
+            read(edge, 0, dkernel[part, 0, t], block * LANES)
+            leave_difference(total, at, turned, roots, 2 * t, edge, 0, LANES, 0)
+            read(edge, 0, dkernel[part, 1, t], block * LANES)
 
 
 # --- tables ---
@@ -248,7 +247,7 @@ class Plan(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def make_plan(n: int, real: np.dtype) -> Plan:
-    """Return the plan for `n` numbers, a power of two."""
+    """Return the plan for `n` numbers, a power of two from 8 on."""
     exponent = n.bit_length() - 1
     radices = [2 ** (exponent % 3)] * (exponent % 3 > 0) + [8] * (exponent // 3)
     sizes = [n // math.prod(radices[:i]) for i in range(len(radices))]
@@ -258,7 +257,7 @@ def make_plan(n: int, real: np.dtype) -> Plan:
     ]
     starts = np.cumsum([0, *map(len, tables)])[:-1]
     index = [np.array(a, np.intp) for a in (radices, sizes, starts)]
-    return Plan(index[0], index[1], index[2], np.concatenate([*tables, np.zeros(0, real)]))
+    return Plan(index[0], index[1], index[2], np.concatenate(tables))
 
 
 @functools.lru_cache(maxsize=64)
@@ -276,19 +275,41 @@ def _roots(n: int, powers: np.ndarray, real: np.dtype) -> np.ndarray:
 # --- launchers ---
 
 
-def forward(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Tensor:
-    """Return the convolution of `x`, (T, N, H), with kernels of at most T lags."""
+class Work(NamedTuple):
+    """The spectra of the kernels, and how the work is laid out."""
+
+    spectra: np.ndarray
+    lay: tuple[int, int, int]
+    n: int
+    n_blocks: int
+    n_pairs: int
+    roots: np.ndarray
+    plan: Plan
+
+    @property
+    def width(self) -> int:
+        """Numbers of a pair of samples and a block of channels, for both halves."""
+        return len(self.spectra) // max(1, self.n_blocks)
+
+    def scratch(self, n: int) -> np.ndarray:
+        """Return fresh memory for `n` pieces of work."""
+        return aligned(n * self.width, self.spectra.dtype)
+
+
+def forward(
+    x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None, *, adjoint: bool = False
+) -> Tensor:
+    """Return the convolution of `x`, (T, N, H), with kernels of at most T lags, or its adjoint."""
     x = x.contiguous()
     y = empty_dense(x)
-    spectra, *layout = _prepare(x, kernel, reverse_kernel)
-    lay, n, n_pairs, roots, plan = layout
-    run = _kernel(_convolve, plan.table.dtype)
+    work = prepare(x, kernel, reverse_kernel)
+    run = _kernel(_convolve, work.spectra.dtype, adjoint)
+    sizes = work.lay, work.n, work.n_pairs, work.roots, work.plan
 
     def body(start: int, stop: int) -> None:
-        args = flat(x), flat(y), spectra, lay, n, n_pairs, N_LOW, roots, plan
-        run(*args, start, stop)
+        run(flat(x), flat(y), work.spectra, *sizes, work.scratch(1), start, stop)
 
-    _run(body, len(spectra) * n_pairs, x)
+    _run(body, work.n_blocks * work.n_pairs, x)
     return y
 
 
@@ -301,49 +322,61 @@ def backward(
     needs_dkernel: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients to `x` and to both kernels; empty where none is needed."""
-    x, dy = x.contiguous(), dy.contiguous()
     none = x.new_empty(0)
-    dx = empty_dense(x) if needs_dx else none
-    spectra, *layout = _prepare(x, kernel, reverse_kernel)
-    lay, n, n_pairs, roots, plan = layout
-    n_parts = max(1, min(n_pairs, N_PARTS // max(1, len(spectra))))
-    # what of the gradient to the kernel comes from each part of the samples
-    width = len(spectra) * n_lanes(plan.table.dtype)
-    parts = np.empty((n_parts, 2, n, width) if needs_dkernel else (1, 1, 1, 1), plan.table.dtype)
-    run = _kernel(_backward, plan.table.dtype)
+    if not needs_dkernel:
+        dx = forward(dy, kernel, reverse_kernel, adjoint=True) if needs_dx else none
+        return dx, none.clone(), none.clone()
+    dx, total = _both_gradients(x.contiguous(), kernel, reverse_kernel, dy.contiguous())
+    dkernel, dreverse = total[0, : len(kernel)].contiguous(), none
+    if reverse_kernel is not None:
+        dreverse = total[1, total.shape[1] - len(reverse_kernel) :].flip(0)
+    return dx if needs_dx else none.clone(), dkernel, dreverse
+
+
+def _both_gradients(
+    x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None, dy: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients to `x`, and to what the circle of lags holds, (2, n, H)."""
+    dx = empty_dense(x)
+    work = prepare(x, kernel, reverse_kernel)
+    n_parts = max(1, min(work.n_pairs, N_PARTS // work.n_blocks))
+    real = work.spectra.dtype
+    # what comes from each part of the samples
+    shape = n_parts, 2, work.n, work.n_blocks * n_lanes(real)
+    parts = aligned(math.prod(shape), real).reshape(shape)
+    run = _kernel(_correlate, real, adjoint=True)
+    sizes = work.lay, work.n, work.n_pairs, n_parts, work.roots, work.plan
 
     def body(start: int, stop: int) -> None:
-        arrays = flat(x), flat(dy), flat(dx), parts, spectra
-        needs = needs_dx, needs_dkernel
-        run(*arrays, lay, n, n_pairs, n_parts, N_LOW, needs, roots, plan, start, stop)
+        arrays = flat(x), flat(dy), flat(dx), parts, work.spectra
+        run(*arrays, *sizes, work.scratch(3), start, stop)
 
-    _run(body, len(spectra) * n_parts, x)
-    if not needs_dkernel:
-        return dx, none.clone(), none.clone()
-    total = torch.from_numpy(parts.sum(0)[..., : x.shape[2]] / (2 * n))
-    dreverse = none.clone()
-    if reverse_kernel is not None:
-        dreverse = total[1, n - len(reverse_kernel) :].flip(0)
-    return dx, total[0, : len(kernel)].contiguous(), dreverse
+    _run(body, work.n_blocks * n_parts, x)
+    return dx, torch.from_numpy(parts.sum(0)[..., : x.shape[2]]) / (2 * work.n)
 
 
-def _prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> tuple:
-    """Return the spectra of the kernels, and how the work is laid out."""
+def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
+    """Lay out the work, and compute the spectra of the kernels."""
     real = numpy_dtype(x.dtype)
     n_steps, n_samples, n_channels = x.shape
-    n = 1 << (n_steps - 1).bit_length()
-    roots, plan = half_roots(n, real), make_plan(n, real)
-    first, second = circular_kernel(kernel, reverse_kernel, 2 * n).view(2, n, n_channels)
-    halves = torch.stack([first + second, first - second]).div_(2 * n).numpy().reshape(2, -1)
-    n_blocks = -(-n_channels // n_lanes(real))
-    spectra = np.empty((n_blocks, 2, 2 * n * n_lanes(real)), real)
+    n, lanes = max(8, 1 << (n_steps - 1).bit_length()), n_lanes(real)
+    n_blocks = -(-n_channels // lanes)
+    spectra = aligned(n_blocks * 2 * n * 2 * lanes, real)
+    layout = (n_steps, n_samples, n_channels), n, n_blocks, -(-n_samples // 2)
+    work = Work(spectra, *layout, half_roots(n, real), make_plan(n, real))
+    behind = kernel.new_empty(0)
+    if reverse_kernel is not None:
+        gap = kernel.new_zeros(n - len(reverse_kernel), n_channels)
+        behind = torch.cat([gap, reverse_kernel.flip(0)]) / (2 * n)
+    kernels = [flat(a) for a in ((kernel / (2 * n)).contiguous(), behind)]
     run = _kernel(_transform_kernel, real)
+    sizes = (len(kernel), 1, n_channels), n, work.roots, work.plan
 
     def body(start: int, stop: int) -> None:
-        run(halves, spectra, n, n_channels, roots, plan, start, stop)
+        run(*kernels, spectra, *sizes, work.scratch(1 if len(behind) else 0), start, stop)
 
     _run(body, n_blocks, kernel)
-    return spectra, (n_steps, n_samples, n_channels), n, -(-n_samples // 2), roots, plan
+    return work
 
 
 def flat(x: Tensor) -> np.ndarray:
@@ -358,23 +391,25 @@ def _run(body: Callable[[int, int], None], n: int, x: Tensor) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _kernel(template: Callable, dtype: np.dtype) -> Callable:
+def _kernel(template: Callable, dtype: np.dtype, adjoint: bool = False) -> Callable:
     """Return a compiled template; each takes those constants that it names."""
     return specialize(
         template,
         real=dtype.type,
         LANES=n_lanes(dtype),
         PAIR=2 * n_lanes(dtype),
+        N_LOW=N_LOW,
+        AHEAD=AHEAD,
         read=make_read(dtype),
         enter=make_enter(dtype),
         leave=make_leave(dtype),
         leave_difference=make_leave(dtype, subtract=True),
-        multiply=make_product(dtype),
-        multiply_conjugate=make_product(dtype, conjugate=True),
-        add_correlation=make_product(dtype, conjugate=True, add=True),
+        apply=make_filter(dtype, adjoint=adjoint),
+        apply_both=make_filter(dtype, adjoint=adjoint, correlate=True),
         down8_last=make_step(dtype, 8, turned=False),
         up8_last=make_step(dtype, 8, inverse=True, turned=False),
         **{f"down{radix}": make_step(dtype, radix) for radix in (2, 4, 8)},
         **{f"up{radix}": make_step(dtype, radix, inverse=True) for radix in (2, 4, 8)},
-        **{f.__name__: f for f in (split, join, analyse, synthesise, enter_pair, leave_pair)},
+        **{f.__name__: f for f in (split, join, analyse, synthesise)},
+        **{f.__name__: f for f in (convolve, correlate, enter_pair, leave_pair)},
     )
