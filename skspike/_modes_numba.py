@@ -21,6 +21,7 @@ from . import _radix_numba
 from ._radix_numba import _Complex, _machine, _named
 from ._tile_numba import _places
 
+ROWS, COLUMNS = 4, 2  # results at once of a sum over modes
 GROUP = 2  # modes at once: their numbers, and the sums of their gradients, fit into the registers
 
 
@@ -178,6 +179,82 @@ def make_retreat(dtype: np.dtype) -> Callable:
     return _of_modes(retreat, make_retreat, str(dtype))
 
 
+@functools.cache
+def make_expand(dtype: np.dtype) -> Callable:
+    r"""Return a function for templates that adds up products of powers of modes.
+
+    ``expand(w, at, q, at, n, y, at, step)`` computes :math:`y_{kl} = \operatorname{Re} \sum_m
+    w_{km} q_{lm}` for `ROWS` k and `COLUMNS` l and n modes m. Results k lie `step` numbers apart,
+    results l follow each other, and so do the modes of each k and of each l, these one after the
+    other.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        w, w_at, q, q_at, n, y, y_at, step = _unpacked(context, builder, signature, values)
+        v = _machine(context, builder, signature, dtype)
+        sums = _Registers(v, [(v.constant(None),)] * (ROWS * COLUMNS))
+        pair, one = (ir.Constant(n.type, i * v.lanes) for i in (2, 1))
+        n_numbers = builder.mul(n, pair)
+
+        def load(array: Any, at: Any, i: int, m: Any) -> tuple:
+            row = builder.add(at, builder.mul(n_numbers, ir.Constant(n.type, i)))
+            return v.get(array, builder.add(row, builder.mul(m, pair)))
+
+        with cgutils.for_range(builder, n) as loop:
+            left = [load(w, w_at, k, loop.index) for k in range(ROWS)]
+            for column in range(COLUMNS):
+                re, im = v.conjugate(load(q, q_at, column, loop.index))
+                for k, factor in enumerate(left):
+                    i = k * COLUMNS + column
+                    total = v.multiply_add(factor[0], re, sums[i][0])
+                    sums[i] = (v.multiply_add(factor[1], im, total),)
+        for i in range(ROWS * COLUMNS):
+            k, column = (ir.Constant(n.type, j) for j in divmod(i, COLUMNS))
+            at = builder.add(y_at, builder.mul(step, k))
+            v.store(sums[i][0], y, builder.add(at, builder.mul(one, column)))
+        return context.get_dummy_value()
+
+    def expand(typingctx, w, w_at, q, q_at, n, y, y_at, step):  # type: ignore[no-untyped-def]
+        i = types.intp
+        return types.void(w, i, q, i, i, y, i, i), codegen
+
+    return _of_modes(expand, make_expand, str(dtype))
+
+
+@functools.cache
+def make_collect(dtype: np.dtype) -> Callable:
+    r"""Return a function for templates that adds up products of powers with real numbers.
+
+    ``collect(y, at, step, q, at, n, n_modes, u, at)`` computes :math:`u_k = \sum_l \bar q_l y_{kl}`
+    for `ROWS` k over n l. Numbers k of `y` lie `step` apart, those of `u` as far as `n_modes`
+    complex numbers; numbers l of `y` and `q` follow each other.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        y, y_at, step, q, q_at, n, n_modes, u, u_at = _unpacked(context, builder, signature, values)
+        v = _machine(context, builder, signature, dtype)
+        sums = _Registers(v, [(v.constant(None),) * 2] * ROWS)
+        apart = builder.mul(n_modes, ir.Constant(n.type, 2 * v.lanes))
+        rows = [ir.Constant(n.type, k) for k in range(ROWS)]
+        starts = [builder.add(y_at, builder.mul(step, k)) for k in rows]
+        with cgutils.for_range(builder, n) as loop:
+            power = v.conjugate(v.get(q, _step(v, q_at, loop.index, 2)))
+            for k, start in enumerate(starts):
+                number = v.load(y, _step(v, start, loop.index, 1))
+                sums[k] = tuple(map(v.multiply_add, power, (number, number), sums[k]))
+        for k, row in enumerate(rows):
+            v.put(sums[k], u, builder.add(u_at, builder.mul(apart, row)))
+        return context.get_dummy_value()
+
+    def collect(  # type: ignore[no-untyped-def]
+        typingctx, y, y_at, step, q, q_at, n, n_modes, u, u_at
+    ):
+        i = types.intp
+        return types.void(y, i, i, q, i, i, i, u, i), codegen
+
+    return _of_modes(collect, make_collect, str(dtype))
+
+
 def _unpacked(context: Any, builder: Any, signature: Any, values: Any) -> list:
     """Return the arguments, the data of an array in place of it."""
     data = iter(_places(context, builder, signature, values, 0))
@@ -189,4 +266,6 @@ def _unpacked(context: Any, builder: Any, signature: Any, values: Any) -> list:
 
 def _of_modes(function: Callable, maker: Callable, *choices: object) -> Callable:
     """Return an intrinsic that is told apart by this module and by those under it."""
-    return _named(function, maker, inspect.getsource(_radix_numba), GROUP, *choices)
+    return _named(
+        function, maker, inspect.getsource(_radix_numba), (GROUP, ROWS, COLUMNS), *choices
+    )

@@ -6,14 +6,23 @@ import numpy as np
 import pytest
 
 from skspike._compile_numba import specialize
-from skspike._modes_numba import GROUP, make_advance, make_record, make_retreat
+from skspike._modes_numba import (
+    COLUMNS,
+    GROUP,
+    ROWS,
+    make_advance,
+    make_collect,
+    make_expand,
+    make_record,
+    make_retreat,
+)
 from skspike._tile_numba import n_lanes
 
 DTYPE = np.dtype(np.float64)
 LANES = n_lanes(DTYPE)
 N = 5
 
-advance = record = retreat = None  # bound by `specialize`
+advance = record = retreat = expand = collect = None  # bound by `specialize`
 
 
 def numbers(*shape):
@@ -95,3 +104,36 @@ def test_retreat(add):
     np.testing.assert_allclose(found_dx.reshape(dx.shape), dx, rtol=0, atol=1e-12)
     for a, b in zip(found, (ds, dd, dc), strict=True):
         np.testing.assert_allclose(unpack(a), b, rtol=0, atol=1e-12)
+
+
+def _expand(w, q, y, step):
+    expand(w, 0, q, 0, GROUP, y, LANES, step)
+
+
+def _collect(y, step, q, u):
+    collect(y, LANES, step, q, 0, N, GROUP, u, 0)
+
+
+def powers(n):
+    """Return `n` complex numbers for each mode and lane."""
+    return np.stack([group(seed) for seed in range(n)])
+
+
+def test_expand():
+    w, q = powers(ROWS), powers(ROWS + COLUMNS)[ROWS:]
+    y = np.full((ROWS, 4, LANES), 7.0)
+    found = y.ravel().copy()
+    specialize(_expand, expand=make_expand(DTYPE))(pack(w), pack(q), found, 4 * LANES)
+    y[:, 1 : 1 + COLUMNS] = (w[:, None] * q).sum(2).real
+    np.testing.assert_allclose(found.reshape(y.shape), y, rtol=0, atol=1e-12)
+
+
+def test_collect():
+    y, q = numbers(ROWS, N + 1), powers(N)
+    found = np.full(ROWS * GROUP * 2 * LANES, 7.0)
+    of_one_mode = pack(q[:, 0])
+    run = specialize(_collect, collect=make_collect(DTYPE))
+    run(y.ravel(), (N + 1) * LANES, of_one_mode, found)
+    expected = (q[:, 0].conj() * y[:, 1:]).sum(1)
+    np.testing.assert_allclose(unpack(found, ROWS)[:, 0], expected, rtol=0, atol=1e-12)
+    assert (unpack(found, ROWS)[:, 1] == 7 + 7j).all()

@@ -1,14 +1,23 @@
-"""The impulse response of a diagonal state space model."""
+"""The impulse response of a diagonal state space model.
+
+The compiled twin is a module with two functions on detached tensors.
+
+``forward(a, c, n_steps) -> kernel``
+
+``backward(a, c, dkernel) -> (da, dc)``
+"""
 
 from __future__ import annotations
 
 import math
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from .._validation import check_number
 from ._dispatch import choose_backend
+from ._ops import define
 from ._ssm_kernel_reference import ssm_kernel_reference
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
@@ -59,6 +68,8 @@ def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> 
     Gradients flow to `a` and `c`. Nothing of the size ``n_steps * n_channels * n_modes`` is held:
     powers are computed for every 64th lag and for the first 64 lags, in float64, and rounded once.
     With complex64 that is more precise than an exponential for each lag, whose argument is rounded.
+    The numba backend keeps `a` and `c` alone for the backward pass; its results do not depend on
+    the number of threads.
 
     References
     ----------
@@ -77,8 +88,11 @@ def ssm_kernel(a: Tensor, c: Tensor, n_steps: int, *, backend: str = "auto") -> 
     """
     check_modes("ssm_kernel", "a", a, c)
     check_number("ssm_kernel", "n_steps", n_steps, 1, math.inf, closed="left", integer=True)
-    choose_backend("ssm_kernel", backend, a, numba=(), triton=COMPLEX.values())
-    return ssm_kernel_reference(a, c, n_steps)
+    served = COMPLEX.values()
+    backend = choose_backend("ssm_kernel", backend, a, numba=served, triton=served)
+    if backend != "numba" or a.numel() == 0:
+        return ssm_kernel_reference(a, c, n_steps)
+    return kernel_forward(a, c, n_steps, backend)
 
 
 def check_modes(op: str, name: str, value: Tensor, c: Tensor) -> None:
@@ -99,3 +113,57 @@ def check_modes(op: str, name: str, value: Tensor, c: Tensor) -> None:
             f"The 'c' parameter of {op} must have the dtype and shape of {name!r}, {value.dtype} "
             f"{tuple(value.shape)}. Got {c.dtype} {tuple(c.shape)} instead."
         )
+
+
+# --- the operator ---
+
+
+def twin(backend: str) -> ModuleType:
+    """Import the compiled twin."""
+    from . import _ssm_kernel_numba
+
+    return _ssm_kernel_numba
+
+
+def _forward(a, c, n_steps, backend):
+    return twin(backend).forward(a, c, n_steps)
+
+
+def _forward_fake(a, c, n_steps, backend):
+    return a.new_empty((n_steps, a.shape[0]), dtype=a.real.dtype)
+
+
+def _backward(a, c, dkernel, backend):
+    """Return the gradients to a and c."""
+    return twin(backend).backward(a, c, dkernel)
+
+
+def _backward_fake(a, c, dkernel, backend):
+    return a.new_empty(a.shape), c.new_empty(c.shape)
+
+
+def _setup_context(ctx, inputs, output):
+    a, c, _, ctx.backend = inputs
+    ctx.save_for_backward(a, c)
+
+
+def _autograd_backward(ctx, dkernel):
+    da, dc = kernel_backward(*ctx.saved_tensors, dkernel, ctx.backend)
+    needs_da, needs_dc = ctx.needs_input_grad[:2]
+    return da if needs_da else None, dc if needs_dc else None, None, None
+
+
+kernel_backward = define(
+    "ssm_kernel_backward",
+    "(Tensor a, Tensor c, Tensor dkernel, str backend) -> (Tensor, Tensor)",
+    _backward,
+    _backward_fake,
+)
+kernel_forward = define(
+    "ssm_kernel",
+    "(Tensor a, Tensor c, SymInt n_steps, str backend) -> Tensor",
+    _forward,
+    _forward_fake,
+    _setup_context,
+    _autograd_backward,
+)

@@ -1,4 +1,4 @@
-"""The impulse response of state space models: laws, and what is refused."""
+"""The impulse response of state space models: laws, the operator of torch, and what is refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 
 from skspike.exceptions import BackendError
 from skspike.kernels import ssm_kernel
-from tests.kernels.states import modes, numbers
+from skspike.kernels._ssm_kernel import kernel_backward, kernel_forward
+from tests.kernels.states import modes, numbers, with_gradients
 
-by_backend = pytest.mark.parametrize("backend", ["reference"])
+by_backend = pytest.mark.parametrize("backend", ["reference", "numba"])
 
 
 def direct(a, c, n_steps):
@@ -74,6 +75,26 @@ def test_gradients_equal_finite_differences(backend):
     assert torch.autograd.gradcheck(lambda a, c: ssm_kernel(a, c, 5, backend=backend), (a, c))
 
 
+# --- the operator of torch ---
+
+
+def test_opcheck():
+    a, c = modes(3, 5), numbers(3, 5, dtype=torch.complex128)
+    inputs = [z.clone().requires_grad_() for z in (a, c)]
+    torch.library.opcheck(kernel_forward, (*inputs, 70, "numba"))
+    torch.library.opcheck(kernel_backward, (a, c, numbers(70, 3), "numba"))
+
+
+def test_compiles_without_a_graph_break():
+    def train(a, c):
+        return ssm_kernel(2 * a, c, 70) + ssm_kernel(a, 3 * c, 70)
+
+    inputs = modes(3, 5), numbers(3, 5, dtype=torch.complex128)
+    found = with_gradients(torch.compile(train, fullgraph=True, backend="aot_eager"), inputs)
+    for a, b in zip(found, with_gradients(train, inputs), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12 * (1 + b.abs().max().item()))
+
+
 # --- what is refused ---
 
 A = torch.zeros(2, 3, dtype=torch.complex64)
@@ -127,5 +148,6 @@ def test_nothing_in_gives_nothing_out(backend, shape):
 
 
 def test_a_backend_that_cannot_serve():
-    with pytest.raises(BackendError, match="The 'numba' backend of ssm_kernel serves"):
-        ssm_kernel(A, A, 4, backend="numba")
+    meta = A.to("meta")
+    with pytest.raises(BackendError, match="The 'numba' backend of ssm_kernel serves complex64, "):
+        ssm_kernel(meta, meta, 4, backend="numba")
