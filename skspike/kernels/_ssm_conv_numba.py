@@ -204,10 +204,12 @@ def _convolve(x, y, spectra, lay, n, n_pairs, roots, plan, z, first, last):
         leave_pair(z, n, roots, edge, y, lay, pair, block)
 
 
-def _correlate(
-    x, dy, dx, dkernel, spectra, lay, n, n_pairs, n_parts, roots, plan, scratch, first, last
-):
-    """Write pieces first..last of both gradients: a block of channels and a part of the samples."""
+def _correlate(x, dy, dx, dkernel, spectra, lay, sizes, roots, plan, scratch, first, last):
+    """Write pieces first..last of both gradients: a block of channels and a part of the samples.
+
+    `dkernel` is (parts, kernels, lags, blocks, lanes).
+    """
+    n, n_pairs, n_parts, n_kernels, n_blocks = sizes
     z, dz, total = scratch.reshape(3, -1)
     edge = np.empty(PAIR, real)
     for item in range(first, last):
@@ -224,10 +226,11 @@ def _correlate(
         # what the samples of a pair have given is in the real part
         for t in range(n):
             at, turned = t * PAIR, (n + t) * PAIR
-            leave(total, at, turned, roots, 2 * t, edge, 0, LANES, 0)
-            read(edge, 0, dkernel[part, 0, t], block * LANES)
-            leave_difference(total, at, turned, roots, 2 * t, edge, 0, LANES, 0)
-            read(edge, 0, dkernel[part, 1, t], block * LANES)
+            to = ((part * n_kernels * n + t) * n_blocks + block) * LANES
+            leave(total, at, turned, roots, 2 * t, dkernel, to, to, 0)
+            if n_kernels > 1:
+                to += n * n_blocks * LANES
+                leave_difference(total, at, turned, roots, 2 * t, dkernel, to, to, 0)
 
 
 # --- tables ---
@@ -326,33 +329,35 @@ def backward(
     if not needs_dkernel:
         dx = forward(dy, kernel, reverse_kernel, adjoint=True) if needs_dx else none
         return dx, none.clone(), none.clone()
-    dx, total = _both_gradients(x.contiguous(), kernel, reverse_kernel, dy.contiguous())
-    dkernel, dreverse = total[0, : len(kernel)].contiguous(), none
+    n_kernels = 1 if reverse_kernel is None else 2
+    dx, total = _both_gradients(x.contiguous(), kernel, reverse_kernel, dy.contiguous(), n_kernels)
+    n = total.shape[1]
+    dkernel, dreverse = total[0, : len(kernel)] / (2 * n), none
     if reverse_kernel is not None:
-        dreverse = total[1, total.shape[1] - len(reverse_kernel) :].flip(0)
+        dreverse = total[1, n - len(reverse_kernel) :].flip(0) / (2 * n)
     return dx if needs_dx else none.clone(), dkernel, dreverse
 
 
 def _both_gradients(
-    x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None, dy: Tensor
+    x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None, dy: Tensor, n_kernels: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the gradients to `x`, and to what the circle of lags holds, (2, n, H)."""
+    """Return the gradients to `x`, and, times 2 n, to what the circle holds, (kernels, n, H)."""
     dx = empty_dense(x)
     work = prepare(x, kernel, reverse_kernel)
     n_parts = max(1, min(work.n_pairs, N_PARTS // work.n_blocks))
     real = work.spectra.dtype
     # what comes from each part of the samples
-    shape = n_parts, 2, work.n, work.n_blocks * n_lanes(real)
-    parts = aligned(math.prod(shape), real).reshape(shape)
+    shape = n_parts, n_kernels, work.n, work.n_blocks * n_lanes(real)
+    parts = aligned(math.prod(shape), real)
     run = _kernel(_correlate, real, adjoint=True)
-    sizes = work.lay, work.n, work.n_pairs, n_parts, work.roots, work.plan
+    sizes = work.n, work.n_pairs, n_parts, n_kernels, work.n_blocks
 
     def body(start: int, stop: int) -> None:
-        arrays = flat(x), flat(dy), flat(dx), parts, work.spectra
-        run(*arrays, *sizes, work.scratch(3), start, stop)
+        arrays = flat(x), flat(dy), flat(dx), parts, work.spectra, work.lay, sizes
+        run(*arrays, work.roots, work.plan, work.scratch(3), start, stop)
 
     _run(body, work.n_blocks * n_parts, x)
-    return dx, torch.from_numpy(parts.sum(0)[..., : x.shape[2]]) / (2 * work.n)
+    return dx, torch.from_numpy(parts.reshape(shape).sum(0)[..., : x.shape[2]])
 
 
 def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
