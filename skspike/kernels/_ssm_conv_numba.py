@@ -29,7 +29,7 @@ from .._compile_numba import specialize
 from .._radix_numba import make_enter, make_filter, make_leave, make_step
 from .._threads import parallel_for
 from .._tile_numba import make_read, n_lanes
-from ._memory import aligned, empty_dense, numpy_dtype
+from ._memory import LARGE, aligned, empty_dense, numpy_dtype
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.
 LANES, PAIR = 16, 32
@@ -295,8 +295,9 @@ class Work(NamedTuple):
         return len(self.spectra) // max(1, self.n_blocks)
 
     def scratch(self, n: int) -> np.ndarray:
-        """Return fresh memory for `n` pieces of work."""
-        return aligned(n * self.width, self.spectra.dtype)
+        """Return memory for `n` pieces of work, so much that it comes from where it is kept."""
+        kept = LARGE // self.spectra.itemsize
+        return aligned(max(n * self.width, kept), self.spectra.dtype)[: n * self.width]
 
 
 def forward(
