@@ -112,16 +112,3 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
         torch.set_num_threads(before)
     for result in results[1:]:
         assert all(map(torch.equal, result, results[0]))
-
-
-# --- plans ---
-
-
-@pytest.mark.parametrize("n", [8, 16, 32, 512, 4096])
-def test_plans_split_to_the_end(n):
-    plan = _ssm_conv_numba.make_plan(n, np.dtype(np.float64))
-    assert math.prod(plan.radices) == n
-    assert list(plan.sizes) == [n // math.prod(plan.radices[:i]) for i in range(len(plan.radices))]
-    n_roots = plan.sizes // np.maximum(plan.radices, 1) * (plan.radices - 1)
-    assert list(plan.starts) == [2 * n_roots[:i].sum() for i in range(len(n_roots))]
-    assert len(plan.table) == 2 * n_roots.sum()
