@@ -1,6 +1,7 @@
 """Pure functions on time-first tensors: a reference in torch, and fused twins beside it."""
 
 from ._adaptive_lif import adaptive_lif
+from ._divide_by_threshold import divide_by_threshold
 from ._fire_at import fire_at
 from ._fixed_point import fixed_point_membrane
 from ._lif import lif
@@ -15,6 +16,7 @@ from ._ssm_kernel import ssm_kernel
 
 __all__ = [
     "adaptive_lif",
+    "divide_by_threshold",
     "empty_cache",
     "fire_at",
     "fixed_point_membrane",

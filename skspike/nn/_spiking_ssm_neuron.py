@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ..kernels import fire_at, fixed_point_membrane, lif, sdn_membrane
+from ..kernels import divide_by_threshold, fire_at, fixed_point_membrane, lif, sdn_membrane
 from ._sdn import load_surrogate_dynamics
 from ._time import pass_through_time
 
@@ -166,8 +166,7 @@ class SpikingSSMNeuron(nn.Module):
             )
         if self.ln_threshold is None:
             return x
-        threshold = self.ln_threshold.exp().reshape(-1, *(1 for _ in x.shape[3:]))
-        return (x / threshold).to(x.dtype)
+        return divide_by_threshold(x, self.ln_threshold.exp(), backend=self.backend)
 
     def _membrane(self, x: Tensor) -> Tensor:
         """Return the carried potential of every step."""
