@@ -25,11 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._buffers import LARGE, aligned
 from .._compile_numba import specialize
 from .._radix_numba import make_enter, make_filter, make_leave, make_step
 from .._threads import parallel_for
 from .._tile_numba import make_read, n_lanes
-from ._memory import LARGE, aligned, empty_dense, numpy_dtype
+from ._memory import empty_dense, numpy_dtype
 from ._ssm_conv_tables import Plan, half_roots, make_plan
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.

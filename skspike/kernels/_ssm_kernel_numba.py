@@ -20,13 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from .._buffers import aligned
 from .._compile_numba import specialize
 from .._modes_numba import COLUMNS, make_collect, make_expand
 from .._modes_numba import ROWS as ROWS_AT_ONCE
 from .._threads import parallel_for
 from .._tile_numba import n_lanes
 from ._linear_scan_numba import flat, pack, unpack
-from ._memory import aligned, numpy_dtype
+from ._memory import numpy_dtype
 from ._ssm_kernel_reference import BLOCK
 
 # Bound by `specialize`; the values here only tell the linter that the names exist.
