@@ -140,11 +140,6 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         X = self._check_X(X, reset=reset)
         y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        if y.ndim not in (1, 2):
-            raise ValueError(
-                f"y of {type(self).__name__} must have shape (n_samples,) or (n_samples, "
-                f"n_outputs). Got shape {y.shape} instead."
-            )
         check_consistent_length(X, y, sample_weight)
         if sample_weight is not None:
             sample_weight = check_sample_weight(

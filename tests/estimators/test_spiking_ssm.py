@@ -377,8 +377,8 @@ def test_more_epochs_may_follow(kind):
 
 
 def test_early_stopping_keeps_the_best_weights():
-    model = fit(early_stopping=True, max_epochs=30, n_iter_no_change=2, validation_fraction=0.3)
-    assert model.n_iter_ < 30
+    model = fit(early_stopping=True, max_epochs=60, n_iter_no_change=2, validation_fraction=0.3)
+    assert model.n_iter_ < 60
     assert {"valid_loss", "valid_acc"} <= set(model.history_[-1])
     assert "valid_loss" in fit(SpikingSSMRegressor, early_stopping=True).history_[-1]
 
@@ -411,7 +411,7 @@ def test_targets_that_do_not_fit_are_refused():
     model = SpikingSSMRegressor(**QUICK, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="must have as many outputs as in the previous fit, 2"):
         model.fit(X, y[:, 0])
-    with pytest.raises(ValueError, match=r"shape \(n_samples,\) or \(n_samples, n_outputs\)"):
+    with pytest.raises(ValueError, match="Found array with dim 3"):
         model.fit(X, y[:, :, None])
     with pytest.raises(ValueError, match="requires y to be passed"):
         model.fit(X, None)
