@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
 from ..kernels import linear_scan, ssm_conv, ssm_kernel
+from ._time import all_steps, own_steps
 
 FORMS = ("parallel", "recurrent")
 MIN_FREQUENCY = 1e-4  # of a mode beside a trainable input matrix, as published
@@ -34,7 +35,7 @@ class S4D(nn.Module):
     n_channels : int in [1, inf)
         Number of channels.
     d_state : int in [2, inf), default=64
-        Number of real states of a channel: twice that of its modes.
+        Number of real states of a channel, which is even: twice that of its modes.
     bidirectional : bool, default=False
         Whether a step sees those after it, too.
     trainable_input : bool, default=False
@@ -46,12 +47,17 @@ class S4D(nn.Module):
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs it; see :func:`skspike.kernels.ssm_conv`.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or `d_state` odd.
+
     Notes
     -----
-    Input and output of shape (n_steps, n_samples, n_channels).
+    Input and output of shape (n_steps, n_samples, n_channels). The input must be finite.
 
     Published models train ``log_dt``, ``log_a_real`` and ``a_imag`` (and ``b`` and ``c`` where B is
-    trainable) at a learning rate of their own; :meth:`slow_parameters` names these.
+    trainable) at a learning rate of their own; :meth:`slow_parameters` returns these.
 
     References
     ----------
@@ -84,6 +90,11 @@ class S4D(nn.Module):
         check_number("S4D", "d_state", d_state, 2, integer=True)
         check_number("S4D", "dt_min", dt_min, 0.0, math.inf, closed="neither")
         check_number("S4D", "dt_max", dt_max, dt_min, math.inf, closed="left")
+        if d_state % 2:
+            raise ValueError(
+                f"The 'd_state' parameter of S4D must be even: states are pairs. Got {d_state} "
+                "instead."
+            )
         n_modes = d_state // 2
         self.n_channels = n_channels
         self.bidirectional = bidirectional
@@ -118,7 +129,9 @@ class S4D(nn.Module):
             The response.
         """
         check_choice("S4D", "form", form, FORMS)
-        y = self._convolve(x) if form == "parallel" else self._scan(x)
+        self._check(x)
+        respond = self._convolve if form == "parallel" else self._scan
+        y = own_steps(respond(all_steps(x)))
         return torch.addcmul(y, self.d.to(y.dtype), x)
 
     def stream(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -147,6 +160,7 @@ class S4D(nn.Module):
             raise ValueError(
                 "The 'bidirectional' parameter of S4D must be False to stream. Got True instead."
             )
+        self._check(x)
         a, c = self.discretize()
         y, state = linear_scan(x, a.exp(), c[0], state, backend=self.backend)
         return torch.addcmul(y, self.d.to(y.dtype), x), state
@@ -167,20 +181,29 @@ class S4D(nn.Module):
         return dt_a, c if self.b is None else c * torch.view_as_complex(self.b)
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that published models train at a lower rate than the others."""
+        """Return the parameters that published models train at a lower rate than the others.
+
+        Returns
+        -------
+        parameters : list of Parameter
+            Steps and modes; with a trainable input B and C, too. Weight decay is for C alone.
+        """
         slow = [self.log_dt, self.log_a_real, self.a_imag]
         return slow if self.b is None else [*slow, self.b, self.c]
+
+    def _check(self, x: Tensor) -> None:
+        """Raise unless there is a number for each step, sample and channel."""
+        if x.ndim != 3 or x.shape[2] != self.n_channels:
+            raise ValueError(
+                f"The input of S4D must have shape (n_steps, n_samples, {self.n_channels}). "
+                f"Got {tuple(x.shape)} instead."
+            )
 
     def _convolve(self, x: Tensor) -> Tensor:
         """Convolve with the responses of one or both directions."""
         a, c = self.discretize()
-        backend = self._kernel_backend()
-        kernels = [ssm_kernel(a, direction, len(x), backend=backend) for direction in c]
+        kernels = [ssm_kernel(a, direction, len(x), backend=self.backend) for direction in c]
         return ssm_conv(x, *kernels, backend=self.backend)
-
-    def _kernel_backend(self) -> str:
-        """Return the backend of the response: a matrix product, which has no twin in numba."""
-        return "auto" if self.backend == "numba" else self.backend
 
     def _scan(self, x: Tensor) -> Tensor:
         """Go through time once in each direction."""
