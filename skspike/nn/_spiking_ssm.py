@@ -64,7 +64,11 @@ class SpikingSSMBlock(nn.Module):
 
     Notes
     -----
-    Input and output of shape (n_steps, n_samples, n_channels).
+    Input and output of shape (n_steps, n_samples, n_channels). The input must be finite.
+
+    Samples of unequal lengths are told apart by `valid`, in which the published code has no part:
+    there the steps that fill up a sample enter batch statistics, and those that look ahead see
+    them.
 
     References
     ----------
@@ -128,13 +132,16 @@ class SpikingSSMBlock(nn.Module):
             The output; that of steps which belong to no sample is of no meaning.
         """
         z = self._normalize(x, valid) if self.norm_place == "before" else x
-        if valid is not None and self.ssm.bidirectional:  # the end of a sample sees what follows
+        if valid is not None:  # some see what follows, and a Fourier transform rounds by all
             z = torch.where(valid[..., None], z, 0.0)
         y = x + self._gate(self.neuron(self.ssm(z, form)))
         return self._normalize(y, valid) if self.norm_place == "after" else y
 
     def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the output of some steps, and the state after them.
+
+        In evaluation mode, that is :meth:`forward` in parts. In training each call has a dropout
+        mask and batch statistics of its own.
 
         Parameters
         ----------
@@ -149,6 +156,11 @@ class SpikingSSMBlock(nn.Module):
             The output.
         state : tuple of Tensor
             The state of the state space model and that of the neurons.
+
+        Raises
+        ------
+        ValueError
+            If the block is bidirectional: it cannot answer before the end.
         """
         modes, potential = (None, None) if state is None else state
         z = self.norm(x) if self.norm_place == "before" else x

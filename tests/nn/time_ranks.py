@@ -52,6 +52,13 @@ CASES = {
         lambda: nn.Sequential(snn.SpikingSSMNeuron(5, "fixed_point"), nn.Linear(5, 3)),
         VECTOR,
     ),
+    "ssm block": (
+        lambda: nn.Sequential(
+            snn.SpikingSSMBlock(5, 4, bidirectional=True, norm="batch", dropout=0.2),
+            nn.Linear(5, 3),
+        ),
+        VECTOR,
+    ),
     "adaptive": (
         lambda: nn.Sequential(snn.BatchNorm1d(5), snn.AdaptiveLIF(5), nn.Linear(5, 3)),
         VECTOR,

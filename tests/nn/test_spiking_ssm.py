@@ -1,0 +1,351 @@
+"""The block of SpikingSSM: its equation, norms, samples of unequal lengths, forms, streams."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from skspike.nn import S4D, BatchNorm1d, SpikingSSMBlock
+
+T, N, H = 40, 3, 5
+LENGTHS = (40, 17, 1)
+VALID = torch.arange(T)[:, None] < torch.tensor(LENGTHS)
+
+by_norm = pytest.mark.parametrize("norm", ["layer", "batch"])
+by_place = pytest.mark.parametrize("norm_place", ["before", "after", "unused"])
+by_kind = pytest.mark.parametrize("bidirectional", [False, True], ids=["causal", "bidirectional"])
+
+
+def draw(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*(shape or (T, N, H)), dtype=torch.float64, generator=generator)
+
+
+def build(training=False, **options):
+    """Return a block in double precision, with norms that have seen something, which fires."""
+    torch.manual_seed(0)
+    block = SpikingSSMBlock(H, **{"d_state": 8} | options).double()
+    with torch.no_grad():
+        for parameter in (*block.norm.parameters(), block.neuron.ln_threshold):
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    if isinstance(block.norm, BatchNorm1d):
+        block.norm.running_mean.copy_(draw(H, seed=3))
+        block.norm.running_var.copy_(draw(H, seed=4).exp())
+    return block.train(training)
+
+
+def recorded(block):
+    """Return the list of what the state space model returns from now on, in any form."""
+    found, ssm = [], block.ssm
+
+    def record(function):
+        def call(*arguments):
+            result = function(*arguments)
+            found.append(result[0] if isinstance(result, tuple) else result)
+            return result
+
+        return call
+
+    ssm.forward, ssm.stream = record(ssm.forward), record(ssm.stream)
+    return found
+
+
+def largest(difference):
+    return difference.abs().max().item()
+
+
+# --- the equation ---
+
+
+def normalized(block, x):
+    """Return the norm of (n_steps, n_samples, n_channels), from its definition."""
+    norm, axis = block.norm, (-1 if isinstance(block.norm, nn.LayerNorm) else (0, 1))
+    if isinstance(norm, BatchNorm1d) and not norm.training:
+        mean, var = norm.running_mean, norm.running_var
+    else:
+        var, mean = torch.var_mean(x, axis, correction=0, keepdim=True)
+    return norm.weight * (x - mean) / (var + norm.eps).sqrt() + norm.bias
+
+
+@by_norm
+@by_place
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_the_block_is_its_equation(training, norm_place, norm):
+    block, x = build(training, norm=norm, norm_place=norm_place), draw()
+    before = normalized(block, x) if norm_place == "before" else x
+    s = block.neuron(block.ssm(before))
+    value, gate = (s @ block.mix.weight.T + block.mix.bias).chunk(2, -1)
+    expected = x + value * gate.sigmoid()
+    expected = normalized(block, expected) if norm_place == "after" else expected
+    torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
+    assert 0.02 < s.mean().item() < 0.8
+
+
+def test_what_meets_the_matrix_is_binary():
+    block, seen = build(), []
+    block.mix.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    block(draw())
+    assert seen[0].unique().tolist() == [0.0, 1.0]
+
+
+@by_norm
+def test_an_unused_norm_has_parameters_and_does_nothing(norm):
+    block, x = build(True, norm=norm, norm_place="unused"), draw()
+    buffers = copy.deepcopy(dict(block.norm.named_buffers()))
+    y = block(x)
+    y.sum().backward()
+    assert [p.shape for p in block.norm.parameters()] == [(H,), (H,)]
+    assert all(p.grad is None for p in block.norm.parameters())
+    assert all(p.grad.isfinite().all() for p in block.mix.parameters())
+    assert all(torch.equal(b, buffers[name]) for name, b in block.norm.named_buffers())
+    with torch.no_grad():
+        block.norm.weight.fill_(torch.nan)
+    assert torch.equal(block(x), y)
+
+
+def test_number_of_parameters():
+    n = sum(p.numel() for p in SpikingSSMBlock(H, d_state=8).parameters())
+    mix, kernel = 2 * H**2 + 2 * H, 2 * H * 8 + H
+    assert n == mix + kernel + 4 * H  # norm, D and thresholds
+
+
+def test_options_reach_their_layers():
+    block = SpikingSSMBlock(
+        3,
+        d_state=4,
+        bidirectional=True,
+        trainable_input=True,
+        dt_min=0.5,
+        dt_max=0.5,
+        dropout=0.2,
+        mode="fixed_point",
+        decay=0.25,
+        n_rounds=2,
+        shared_threshold=True,
+        backend="reference",
+    )
+    assert (block.ssm.bidirectional, block.ssm.backend) == (True, "reference")
+    assert block.ssm.b.shape == (3, 2, 2)
+    torch.testing.assert_close(block.ssm.log_dt.exp(), torch.full((3,), 0.5))
+    neuron = block.neuron
+    assert (neuron.mode, neuron.decay, neuron.n_rounds) == ("fixed_point", 0.25, 2)
+    assert (neuron.backend, neuron.ln_threshold.shape) == ("reference", (1,))
+    assert block.dropout.p == 0.2
+    assert SpikingSSMBlock(3, learnable_threshold=False).neuron.ln_threshold is None
+
+
+def test_a_threshold_scales_what_the_neurons_are_given():
+    block, x = build(), draw()
+    with torch.no_grad():
+        y = block(x)
+        block.neuron.ln_threshold.add_(torch.tensor(4.0).log())
+        assert not torch.equal(block(x), y)
+        block.ssm.c.mul_(4)
+        block.ssm.d.mul_(4)
+        torch.testing.assert_close(block(x), y, rtol=0, atol=1e-12)
+
+
+# --- dropout ---
+
+
+def test_dropout_takes_channels_of_a_sample_away_for_all_steps():
+    block, masks = build(True, dropout=0.4), []
+    block.dropout.register_forward_hook(lambda _, inputs, y: masks.append((inputs[0], y)))
+    block(draw(T, 200, H))
+    assert len(masks) == 2
+    shares = []
+    for x, y in masks:  # of the spikes, and of the gate's output
+        factor = torch.where(x != 0, y / x, torch.nan).nanmean(0)  # (N, H), NaN if silent
+        kept = factor.isclose(torch.tensor(1 / 0.6).double())
+        assert bool((kept | factor.isnan() | (factor == 0)).all())
+        shares.append((kept.sum() / (~factor.isnan()).sum()).item())
+        torch.testing.assert_close(y, x * factor.nan_to_num())
+    assert shares == pytest.approx([0.6, 0.6], abs=0.06)
+    alive = [(y != 0).any(0) for _, y in masks]
+    assert not torch.equal(*alive)
+    block.eval()
+    assert torch.equal(block(draw()), block(draw()))
+
+
+# --- samples of unequal lengths ---
+
+
+def padded(fill=0.0):
+    """Return samples of unequal lengths, and in front of each other, with a fill behind."""
+    x = draw()
+    return torch.where(VALID[..., None], x, fill * (1 + draw(seed=8)))
+
+
+@by_norm
+@by_place
+@by_kind
+def test_one_by_one_is_together_in_evaluation(bidirectional, norm_place, norm):
+    block = build(norm=norm, norm_place=norm_place, bidirectional=bidirectional)
+    together = block(padded(1e6), VALID)
+    for i, n in enumerate(LENGTHS):
+        alone = block(draw()[:n, i : i + 1])
+        assert largest(together[:n, i : i + 1] - alone) < 1e-10
+
+
+@by_norm
+@by_place
+@by_kind
+def test_the_fill_does_not_matter_in_training(bidirectional, norm_place, norm):
+    """Nor does it for gradients and running statistics; dropout has the mask of a sample."""
+    results = []
+    for fill in (0.0, 1e6):
+        block = build(
+            True, norm=norm, norm_place=norm_place, bidirectional=bidirectional, dropout=0.3
+        )
+        x = padded(fill).requires_grad_()
+        torch.manual_seed(1)
+        y = block(x, VALID)[VALID]
+        y.backward(draw(*y.shape, seed=2))
+        gradients = [p.grad for p in block.parameters() if p.grad is not None]
+        results.append([y, x.grad, *gradients, *block.buffers()])
+        assert not x.grad[~VALID].any()
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("norm_place", ["before", "after"])
+def test_batch_statistics_are_those_of_the_steps_of_samples(norm_place):
+    block, seen = build(True, norm="batch", norm_place=norm_place), []
+    block.norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    block.norm.momentum = 1.0
+    y = block(padded(), VALID)
+    assert seen[0].shape == (1, sum(LENGTHS), H)
+    torch.testing.assert_close(block.norm.running_mean, seen[0].mean((0, 1)))
+    torch.testing.assert_close(block.norm.running_var, seen[0].var((0, 1)))
+    assert torch.equal(seen[0][0], padded()[VALID]) == (norm_place == "before")
+    if norm_place == "after":
+        torch.testing.assert_close(y[VALID].mean(0), block.norm.bias.detach())
+
+
+def test_all_steps_valid_is_none_given():
+    block = build(True, norm="batch")
+    everything = torch.ones(T, N, dtype=torch.bool)
+    torch.testing.assert_close(block(draw(), everything), block(draw()), rtol=0, atol=1e-12)
+
+
+def test_a_batch_norm_of_unequal_lengths_keeps_the_dtype():
+    block = build(True, norm="batch").float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert block(draw().bfloat16(), VALID).dtype == torch.bfloat16
+
+
+# --- forms and streams ---
+
+
+@by_norm
+@by_place
+@by_kind
+def test_the_recurrent_form_is_the_parallel_one(bidirectional, norm_place, norm):
+    """Down to the current: spikes would hide what does not pass a threshold."""
+    block, x = build(norm=norm, norm_place=norm_place, bidirectional=bidirectional), draw()
+    currents = recorded(block)
+    assert largest(block(x) - block(x, form="recurrent")) < 1e-10
+    assert largest(currents[0] - currents[1]) < 1e-10
+
+
+@by_norm
+@by_place
+@pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
+def test_a_stream_in_any_chunks_is_the_whole(mode, norm_place, norm):
+    block, x = build(mode=mode, norm=norm, norm_place=norm_place), draw()
+    currents = recorded(block)
+    whole = block(x)
+    for sizes in ((1,) * T, (3, 20, T - 23)):
+        del currents[1:]
+        state, parts = None, []
+        for chunk in x.split(sizes):
+            y, state = block.stream(chunk, state)
+            parts.append(y)
+        assert largest(torch.cat(parts) - whole) < 1e-10
+        assert largest(torch.cat(currents[1:]) - currents[0]) < 1e-10
+
+
+@by_place
+def test_the_past_does_not_see_the_future(norm_place):
+    block, x, s = build(norm_place=norm_place), draw(), 17
+    other = x.clone()
+    other[s:] += draw(T - s, N, H, seed=1)
+    change = block(other) - block(x)
+    assert largest(change[:s]) < 1e-12
+    assert change[s].abs().min() > 0
+
+
+def test_a_bidirectional_block_does_not_stream():
+    with pytest.raises(ValueError, match="must be False to stream"):
+        build(bidirectional=True).stream(draw())
+
+
+# --- modes ---
+
+
+def test_what_is_trained_in_one_mode_is_loaded_in_another():
+    exact, x = build(), draw(400, N, H)
+    for mode in ("sdn", "fixed_point"):
+        other = SpikingSSMBlock(H, d_state=8, mode=mode).double()
+        other.load_state_dict(exact.state_dict())
+        differ = (other(x) != exact(x)).double().mean().item()
+        assert differ < 0.02
+    trained, back = other.state_dict(), SpikingSSMBlock(H, d_state=8).double()
+    back.load_state_dict(trained)
+    assert torch.equal(back(x), exact(x))
+
+
+def test_gradients_stay_in_a_step_of_the_neurons():
+    """The gradient to the current of a step is that of the spikes of this step alone."""
+    block, x = build(), draw()
+    currents = recorded(block)
+    y = block(x)
+    g = torch.autograd.grad(y[17].sum(), currents[0])[0]
+    assert g[17].any()
+    g[17] = 0
+    assert not g.any()
+
+
+# --- contract ---
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies(copied):
+    block = build(norm="batch", mode="sdn", bidirectional=True)
+    assert torch.equal(copied(block)(draw()), block(draw()))
+
+
+@by_norm
+@pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
+def test_compiles_without_a_graph_break(mode, norm):
+    block = build(True, mode=mode, norm=norm)
+    compiled = torch.compile(copy.deepcopy(block), fullgraph=True, backend="aot_eager")
+    x, other = (draw().requires_grad_() for _ in range(2))
+    found, expected = compiled(x), block(other)
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(x.grad, other.grad)
+
+
+@pytest.mark.parametrize(("name", "value"), [("norm", "instance"), ("norm_place", "none")])
+def test_an_unknown_choice(name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of SpikingSSMBlock must be one"):
+        SpikingSSMBlock(H, **{name: value})
+
+
+def test_values_out_of_range_are_told_by_the_layers():
+    with pytest.raises(ValueError, match="The 'p' parameter of Dropout must be a float"):
+        SpikingSSMBlock(H, dropout=1.5)
+    with pytest.raises(ValueError, match="The 'd_state' parameter of S4D must be an int"):
+        SpikingSSMBlock(H, d_state=0)
+
+
+def test_repr_says_where_the_norm_is():
+    text = repr(SpikingSSMBlock(H, norm_place="unused"))
+    assert text.startswith("SpikingSSMBlock(\n  norm_place='unused'")
+    assert isinstance(SpikingSSMBlock(H).ssm, S4D)
