@@ -14,11 +14,14 @@ from ._registry import register
 
 READOUTS = ("mean", "last", "steps")
 
-State = tuple[list, Tensor, int]  # of the blocks, the sum of their outputs, the number of steps
+State = tuple[
+    list, Tensor | float, int
+]  # of the blocks, the sum of their outputs, the number of steps
 
 
+@register("spiking_ssm")
 class SpikingSSM(nn.Module):
-    r"""Network of spiking state space models for long sequences.
+    """Network of spiking state space models for long sequences.
 
     An encoder (a matrix, or a vector for each token), blocks
     (:class:`skspike.nn.SpikingSSMBlock`), and a matrix that reads their output, averaged over
@@ -27,9 +30,9 @@ class SpikingSSM(nn.Module):
     Parameters
     ----------
     n_classes : int
-        Number of outputs.
+        Number of outputs; None returns what they would be read from.
     n_steps : int, default=None
-        Not used: the network takes sequences of any length.
+        Not needed, and here so that all networks are built alike: sequences have any length.
     in_channels : int, default=1
         Number of values in a step of a sequence.
     vocabulary_size : int, default=None
@@ -75,7 +78,7 @@ class SpikingSSM(nn.Module):
 
     def __init__(
         self,
-        n_classes: int,
+        n_classes: int | None,
         n_steps: int | None = None,
         in_channels: int = 1,
         vocabulary_size: int | None = None,
@@ -85,13 +88,15 @@ class SpikingSSM(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        for name, value in (("n_classes", n_classes), ("n_layers", n_layers), ("width", width)):
+        for name, value in (("n_layers", n_layers), ("width", width)):
             check_number("SpikingSSM", name, value, 1, integer=True)
         check_choice("SpikingSSM", "readout", readout, READOUTS)
         self.readout = readout
         self.encoder = _encoder(in_channels, vocabulary_size, width)
-        self.blocks = nn.ModuleList(SpikingSSMBlock(width, **options) for _ in range(n_layers))
-        self.decoder = nn.Linear(width, n_classes)
+        self.blocks: Any = nn.ModuleList(  # of which mypy knows no methods
+            SpikingSSMBlock(width, **options) for _ in range(n_layers)
+        )
+        self.decoder = _decoder(n_classes, width)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
         """Return the output for whole sequences.
@@ -101,8 +106,8 @@ class SpikingSSM(nn.Module):
         x : Tensor of shape (n_steps, n_samples, in_channels) or (n_steps, n_samples)
             Sequences, time first, or the tokens of sequences.
         lengths : Tensor of int of shape (n_samples,), default=None
-            Number of steps of each sequence; what follows them has no influence. None stands for
-            `n_steps`.
+            Number of steps of each sequence; what follows them, NaN too, has no influence. None
+            stands for `n_steps`.
         form : {"parallel", "recurrent"}, default="parallel"
             How the state space models are computed; see :meth:`skspike.nn.S4D.forward`.
 
@@ -131,7 +136,11 @@ class SpikingSSM(nn.Module):
         z : Tensor of shape (n_steps, n_samples, width)
             The features.
         """
-        valid = None if lengths is None else within(lengths, len(x))
+        valid = None
+        if lengths is not None:
+            check_lengths(lengths, *x.shape[:2])
+            valid = within(lengths, len(x))
+            x = torch.where(valid.reshape(*valid.shape, *(1 for _ in x.shape[2:])), x, 0)
         x = self.encoder(x)
         for block in self.blocks:
             x = block(x, valid, form)
@@ -139,6 +148,8 @@ class SpikingSSM(nn.Module):
 
     def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the output after each of some steps, and the state after them.
+
+        To predict, call it under ``torch.no_grad()``: gradients pass from call to call.
 
         Parameters
         ----------
@@ -150,7 +161,8 @@ class SpikingSSM(nn.Module):
         Returns
         -------
         y : Tensor of shape (n_steps, n_samples, n_classes)
-            What :meth:`forward` returns for the sequences up to and including each step.
+            What :meth:`forward` returns, in evaluation mode, for the sequences up to and including
+            each step.
         state : tuple
             All that the network remembers; it does not grow with the number of steps.
 
@@ -170,7 +182,13 @@ class SpikingSSM(nn.Module):
         return y, (after, sums[-1], n + len(x))
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that published models train at a lower rate than the others."""
+        """Return the parameters that published models train at a lower rate than the others.
+
+        Returns
+        -------
+        parameters : list of Parameter
+            Those of all blocks; see :meth:`skspike.nn.S4D.slow_parameters`.
+        """
         return [p for block in self.blocks for p in block.ssm.slow_parameters()]
 
 
@@ -181,6 +199,8 @@ class SpikingSSMMatcher(nn.Module):
     ----------
     n_classes : int
         Number of outputs.
+    width : int in [1, inf), default=128
+        Number of channels of a block, and of the layer that compares.
     **options : dict
         Of the :class:`SpikingSSM` that encodes a sequence.
 
@@ -203,14 +223,11 @@ class SpikingSSMMatcher(nn.Module):
     torch.Size([1, 4, 2])
     """
 
-    def __init__(self, n_classes: int, **options: Any) -> None:
+    def __init__(self, n_classes: int, width: int = 128, **options: Any) -> None:
         super().__init__()
-        body = SpikingSSM(1, **options)
-        self.width = body.decoder.in_features
-        self.body = body
-        body.decoder = nn.Identity()
+        self.body = SpikingSSM(None, width=width, **options)
         self.match = nn.Sequential(
-            nn.Linear(4 * self.width, self.width), nn.ReLU(), nn.Linear(self.width, n_classes)
+            nn.Linear(4 * width, width), nn.ReLU(), nn.Linear(width, n_classes)
         )
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
@@ -236,8 +253,24 @@ class SpikingSSMMatcher(nn.Module):
         return self.match(torch.cat([u, v, u - v, u * v], -1))
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that published models train at a lower rate than the others."""
+        """Return the parameters that published models train at a lower rate than the others.
+
+        Returns
+        -------
+        parameters : list of Parameter
+            Those of all blocks; see :meth:`skspike.nn.S4D.slow_parameters`.
+        """
         return self.body.slow_parameters()
+
+
+def check_lengths(lengths: Tensor, n_steps: int, n_samples: int) -> None:
+    """Raise unless there is a number of steps for each sample."""
+    if lengths.shape == (n_samples,) and lengths.min() >= 1 and lengths.max() <= n_steps:
+        return
+    raise ValueError(
+        f"The 'lengths' parameter of SpikingSSM must be {n_samples} ints in the range "
+        f"[1, {n_steps}]. Got {lengths.tolist()} instead."
+    )
 
 
 def within(lengths: Tensor, n_steps: int) -> Tensor:
@@ -264,6 +297,14 @@ def _encoder(in_channels: int, vocabulary_size: int | None, width: int) -> nn.Mo
         return nn.Linear(in_channels, width)
     check_number("SpikingSSM", "vocabulary_size", vocabulary_size, 1, integer=True)
     return nn.Embedding(vocabulary_size, width)
+
+
+def _decoder(n_classes: int | None, width: int) -> nn.Module:
+    """Return the layer from the channels of the last block to the output."""
+    if n_classes is None:
+        return nn.Identity()
+    check_number("SpikingSSM", "n_classes", n_classes, 1, integer=True)
+    return nn.Linear(width, n_classes)
 
 
 _LONG = {"n_layers": 6, "width": 256, "bidirectional": True, "norm": "batch"}

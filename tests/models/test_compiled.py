@@ -20,10 +20,22 @@ def small(name="sma_vgg8", **options):
         return create_model(name, n_classes=3, n_steps=4, in_channels=6, width=2), torch.rand(
             4, 3, 6
         )
+    if name.startswith("spiking_ssm"):
+        return small_ssm(name)
     size = {"n_steps": 4, "width": 4} if name.startswith("sma") else {}
     model = create_model(name, n_classes=3, **size, **options)
     channels = next(p.shape[1] for p in model.parameters() if p.ndim == 4)
     return model, torch.rand(4, 2, channels, 16, 16)
+
+
+def small_ssm(name):
+    """Return a small network of sequences, and numbers or tokens for it."""
+    model = create_model(name, n_classes=3, width=4)
+    if name.removeprefix("spiking_ssm_") in ("listops", "text"):
+        return model, torch.randint(18, (4, 3))
+    if name == "spiking_ssm_retrieval":
+        return model, torch.randint(18, (4, 3, 2))
+    return model, torch.rand(4, 3, model.encoder.in_features)
 
 
 def block_of_neurons():
