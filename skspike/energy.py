@@ -9,10 +9,10 @@ from torch import nn
 from ._validation import check_number
 from .nn import SpikingSSMBlock
 
-__all__ = ["ENERGY", "count_operations"]
+__all__ = ["count_operations"]
 
 # joules in 45 nm CMOS, as the papers on spiking networks reckon after Horowitz (ISSCC 2014)
-ENERGY = {"mac": 4.6e-12, "ac": 0.9e-12}
+_ENERGY = {"mac": 4.6e-12, "ac": 0.9e-12}
 _MACS_OF_MODE = 8  # a complex mode: multiplied by its factor (4), plus the input, read out (4)
 
 
@@ -83,7 +83,7 @@ def count_operations(
             f"one for each block. Got {len(firing_rates)} instead."
         )
     dense, sparse, other = 0.0, 0.0, 0.0
-    for block, rate in zip(blocks, firing_rates, strict=True):
+    for block, rate in zip(blocks, map(float, firing_rates), strict=True):
         width, n_modes = block.ssm.log_a_real.shape
         dense += 2 * width * (width + 1)  # the bias as one addition
         sparse += 2 * width * (rate * width + 1)
@@ -94,12 +94,12 @@ def count_operations(
         if isinstance(module, nn.Linear) and not any(module is block.mix for block in blocks):
             other += module.in_features * module.out_features
     dense, sparse, other = dense * n_steps, sparse * n_steps, other * n_steps
-    energy = sparse * ENERGY["ac"] + other * ENERGY["mac"]
+    energy = sparse * _ENERGY["ac"] + other * _ENERGY["mac"]
     return {
         "mixing_macs": dense,
         "mixing_acs": sparse,
-        "mixing_energy_dense": dense * ENERGY["mac"],
-        "mixing_energy": sparse * ENERGY["ac"],
+        "mixing_energy_dense": dense * _ENERGY["mac"],
+        "mixing_energy": sparse * _ENERGY["ac"],
         "other_macs": other,
         "energy": energy,
     }

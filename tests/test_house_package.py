@@ -19,6 +19,7 @@ FORBIDDEN = {
     "skspike.augment": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.kernels": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.nn": {"numba", "skorch", "sklearn", "tonic"},
+    "skspike.energy": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.models": {"numba", "skorch", "sklearn", "tonic"},
     "skspike.estimators": {"numba", "tonic"},
     "skspike.utils": {"numba", "skorch", "tonic", "torch"},

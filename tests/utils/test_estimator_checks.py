@@ -7,7 +7,7 @@ import pytest
 from sklearn.utils import get_tags
 
 import skspike.encoders
-from skspike import FrameEncoder, SMAClassifier, config_context
+from skspike import FrameEncoder, SMAClassifier, SpikingSSMClassifier, config_context
 from skspike.exceptions import EventLossWarning
 from skspike.utils._samples import make_collection
 from skspike.utils.estimator_checks import (
@@ -55,6 +55,7 @@ def event_transformers() -> list:
 ESTIMATORS = [
     *event_transformers(),
     SMAClassifier(width=4, scales=(1, 3), max_epochs=1, n_steps=3, device="cpu", batch_size=16),
+    SpikingSSMClassifier(width=8, n_layers=1, d_state=4, max_epochs=1, n_steps=3, device="cpu"),
 ]
 
 

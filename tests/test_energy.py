@@ -1,0 +1,37 @@
+"""Operations of networks, counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from skspike.energy import count_operations
+from skspike.models import SpikingSSM, create_model
+
+
+def test_a_small_network_by_hand():
+    model = SpikingSSM(3, in_channels=2, n_layers=1, width=4, d_state=6, bidirectional=True)
+    report = count_operations(model, n_steps=10, firing_rates=[0.25])
+    mixing, spikes = 8 * 4 + 8, 8 * 4 * 0.25 + 8
+    other = 2 * 4 + 4 * 3 + 4 * (8 * 3 * 2 + 1) + 4 * 4
+    assert report["mixing_macs"] == 10 * mixing
+    assert report["mixing_acs"] == pytest.approx(10 * spikes)
+    assert report["other_macs"] == 10 * other
+    assert report["mixing_energy_dense"] == pytest.approx(10 * mixing * 4.6e-12)
+    assert report["mixing_energy"] == pytest.approx(10 * spikes * 0.9e-12)
+    assert report["energy"] == pytest.approx(10 * (spikes * 0.9e-12 + other * 4.6e-12))
+
+
+def test_the_published_count_is_of_the_mixing_matrices_alone():
+    """16 layers of 1,024 channels, 8,192 steps, 26.4 % of the neurons: 275.15 GMAC, 65.4 mJ."""
+    model = create_model("spiking_ssm_smnist", width=1024, n_layers=16)
+    report = count_operations(model, n_steps=8192, firing_rates=[0.264] * 16)
+    assert report["mixing_macs"] == pytest.approx(275.15e9, rel=1e-4)
+    assert report["mixing_energy_dense"] == pytest.approx(1.265, rel=1e-3)
+    assert report["mixing_energy"] == pytest.approx(65.4e-3, rel=2e-3)
+    ssm = 16 * 8192 * 1024 * 8 * 32
+    assert report["other_macs"] > ssm == pytest.approx(34.4e9, rel=1e-3)
+
+
+def test_there_must_be_a_rate_for_each_block():
+    with pytest.raises(ValueError, match="must have 2 values, one for each block"):
+        count_operations(SpikingSSM(2, n_layers=2, width=4), 10, [0.1])
