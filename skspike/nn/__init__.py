@@ -1,5 +1,6 @@
 """Torch modules on time-first tensors; their computation lives in :mod:`skspike.kernels`."""
 
+from ._adaptive import AdaptiveEmbedding, AdaptiveSoftmax
 from ._attention import SMA, SMALite, attention_zoneout
 from ._fire import fire
 from ._inference import fold_norms
@@ -18,7 +19,9 @@ __all__ = [
     "S4D",
     "SMA",
     "AdaptiveAvgPool2d",
+    "AdaptiveEmbedding",
     "AdaptiveLIF",
+    "AdaptiveSoftmax",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",

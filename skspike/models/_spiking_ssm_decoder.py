@@ -1,0 +1,214 @@
+"""SpikingSSM as a language model: it predicts each token from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from .._validation import check_number
+from ..nn import AdaptiveEmbedding, AdaptiveSoftmax, SpikingSSMBlock
+from ._registry import register
+
+State = list[tuple[Tensor, Tensor]]  # of each block
+
+
+class SpikingSSMDecoder(nn.Module):
+    r"""Network of spiking state space models that predicts the next token.
+
+    An adaptive embedding, causal blocks (:class:`skspike.nn.SpikingSSMBlock`), and an adaptive
+    softmax with the tables and projections of the embedding.
+
+    Parameters
+    ----------
+    vocabulary_size : int in [1, inf)
+        Number of tokens, numbered by falling frequency where there are cutoffs.
+    n_layers : int in [1, inf), default=16
+        Number of blocks.
+    width : int in [1, inf), default=1024
+        Number of channels of a block.
+    cutoffs : sequence of int, default=()
+        First token of each cluster of rarer tokens; see :class:`skspike.nn.AdaptiveEmbedding`.
+    division : int in [1, inf), default=4
+        By how much the numbers of a token are fewer in each next cluster.
+    init_scale : float in [0, inf), default=1.0
+        Scale of the tables and projections at first.
+    bias_scale : float in [0, inf), default=0.0
+        Scale of the biases of the softmax at first.
+    embedding_dropout : float in [0, 1], default=0.0
+        Probability that a number of a token is dropped from the input.
+    softmax_dropout : float in [0, 1], default=0.0
+        Probability that a number is dropped from what is compared with the tokens.
+    final_norm : bool, default=False
+        Whether the output of the last block is normalised; the published network has no such norm.
+    **options : dict
+        Of the blocks: `d_state`, `trainable_input`, `dt_min`, `dt_max`, `norm`, `norm_place`,
+        `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`, `shared_threshold` and
+        `backend`; see :class:`skspike.nn.SpikingSSMBlock`.
+
+    Notes
+    -----
+    Input of shape (n_steps, n_samples), of tokens; output of shape (n_steps, n_samples,
+    vocabulary_size), the logarithms of the probabilities of what follows each step. The loss alone
+    costs less: ``model.softmax(model.features(x), targets)`` computes a cluster only where its
+    tokens occur.
+
+    The registry has the published configuration as ``"spiking_ssm_wikitext103"``, with its
+    74,350,458 parameters.
+
+    References
+    ----------
+    .. [1] Shen, S. et al., "SpikingSSMs: learning long sequences with sparse and parallel spiking
+       state space models", AAAI 2025.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skspike.models import SpikingSSMDecoder
+    >>> model = SpikingSSMDecoder(vocabulary_size=100, n_layers=2, width=16, d_state=4)
+    >>> tokens = torch.randint(100, (20, 3))
+    >>> log_p = model(tokens)
+    >>> log_p.shape
+    torch.Size([20, 3, 100])
+
+    Token by token, the state is held by the caller:
+
+    >>> state = None
+    >>> for token in tokens.split(1):
+    ...     log_p_t, state = model.stream(token, state)
+    >>> log_p_t.shape
+    torch.Size([1, 3, 100])
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        n_layers: int = 16,
+        width: int = 1024,
+        cutoffs: Sequence[int] = (),
+        division: int = 4,
+        init_scale: float = 1.0,
+        bias_scale: float = 0.0,
+        embedding_dropout: float = 0.0,
+        softmax_dropout: float = 0.0,
+        final_norm: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        check_number("SpikingSSMDecoder", "n_layers", n_layers, 1, integer=True)
+        if options.get("bidirectional"):
+            raise ValueError(
+                "The 'bidirectional' parameter of SpikingSSMDecoder must be False: it predicts "
+                f"what it may not see. Got {options['bidirectional']!r} instead."
+            )
+        self.embedding = AdaptiveEmbedding(
+            vocabulary_size, width, cutoffs, division, init_scale, embedding_dropout
+        )
+        self.blocks = nn.ModuleList(SpikingSSMBlock(width, **options) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
+        self.softmax = AdaptiveSoftmax(self.embedding, bias_scale, softmax_dropout)
+
+    def forward(self, tokens: Tensor, form: str = "parallel") -> Tensor:
+        """Return the logarithms of the probabilities of what follows each step.
+
+        Parameters
+        ----------
+        tokens : Tensor of int of shape (n_steps, n_samples)
+            Sequences, time first.
+        form : {"parallel", "recurrent"}, default="parallel"
+            How the state space models are computed; see :meth:`skspike.nn.S4D.forward`.
+
+        Returns
+        -------
+        log_p : Tensor of shape (n_steps, n_samples, vocabulary_size)
+            Logarithms of probabilities.
+        """
+        return self.softmax.log_prob(self.features(tokens, form))
+
+    def features(self, tokens: Tensor, form: str = "parallel") -> Tensor:
+        """Return what the softmax is given at each step.
+
+        Parameters
+        ----------
+        tokens : Tensor of int of shape (n_steps, n_samples)
+            Sequences, time first.
+        form : {"parallel", "recurrent"}, default="parallel"
+            How the state space models are computed.
+
+        Returns
+        -------
+        h : Tensor of shape (n_steps, n_samples, width)
+            The features.
+        """
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x = block(x, form=form)
+        return self.norm(x)
+
+    def stream(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return what :meth:`forward` does for the next steps, and the state after them.
+
+        Parameters
+        ----------
+        tokens : Tensor of int of shape (n_steps, n_samples)
+            The next steps of sequences.
+        state : list of tuple of Tensor, default=None
+            What the call for the steps before returned; None starts from rest.
+
+        Returns
+        -------
+        log_p : Tensor of shape (n_steps, n_samples, vocabulary_size)
+            Logarithms of probabilities.
+        state : list of tuple of Tensor
+            All that the network remembers; it does not grow with the number of steps.
+        """
+        h, state = self.stream_features(tokens, state)
+        return self.softmax.log_prob(h), state
+
+    def stream_features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return what :meth:`features` does for the next steps, and the state after them.
+
+        Parameters
+        ----------
+        tokens : Tensor of int of shape (n_steps, n_samples)
+            The next steps of sequences.
+        state : list of tuple of Tensor, default=None
+            What the call for the steps before returned; None starts from rest.
+
+        Returns
+        -------
+        h : Tensor of shape (n_steps, n_samples, width)
+            The features.
+        state : list of tuple of Tensor
+            The state of each block.
+        """
+        x, after = self.embedding(tokens), []
+        before = [None] * len(self.blocks) if state is None else state
+        for block, held in zip(self._blocks(), before, strict=True):
+            x, now = block.stream(x, held)
+            after.append(now)
+        return self.norm(x), after
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that published models train at a lower rate than the others."""
+        return [p for block in self._blocks() for p in block.ssm.slow_parameters()]
+
+    def _blocks(self) -> list[SpikingSSMBlock]:
+        """Return the blocks, as what they are."""
+        return cast(list[SpikingSSMBlock], list(self.blocks))
+
+
+@register("spiking_ssm_wikitext103")
+def spiking_ssm_wikitext103(**options: Any) -> SpikingSSMDecoder:
+    """Return the network for the words of WikiText-103."""
+    published: dict[str, Any] = {
+        "vocabulary_size": 267_735,
+        "cutoffs": (19_997, 39_997, 199_997),
+        "init_scale": 0.5,
+        "bias_scale": 1.0,
+        "embedding_dropout": 0.25,
+        "softmax_dropout": 0.25,
+        "dropout": 0.1,
+    }
+    return SpikingSSMDecoder(**(published | options))

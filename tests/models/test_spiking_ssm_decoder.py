@@ -1,0 +1,106 @@
+"""The language model: causal, equal in parallel and token by token, and of the published size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skspike.models import SpikingSSMDecoder, create_model
+
+V, T, N = 20, 12, 3
+
+
+def small(**options):
+    """Return a small network in float64 and tokens for it."""
+    torch.manual_seed(0)
+    sizes = {"n_layers": 2, "width": 8, "d_state": 4, "cutoffs": (5, 12), "division": 2}
+    model = SpikingSSMDecoder(V, **{**sizes, **options}).double()
+    return model, torch.randint(V, (T, N))
+
+
+def test_the_network_tested_here_spikes():
+    model, tokens = small()
+    rates = []
+    for block in model.blocks:
+        block.mix.register_forward_pre_hook(lambda _, args: rates.append(args[0].mean().item()))
+    model(tokens)
+    assert all(0.05 < rate < 0.95 for rate in rates)
+
+
+def test_the_published_number_of_parameters():
+    with torch.device("meta"):
+        model = create_model("spiking_ssm_wikitext103")
+    assert sum(p.numel() for p in model.parameters()) == 74_350_458
+    assert sum(p.numel() for p in model.blocks[0].parameters()) == 2_235_392
+    assert model.embedding.dropout.p == model.softmax.dropout.p == 0.25
+    assert len(model.blocks) == 16
+
+
+def test_published_networks_in_other_sizes():
+    model = create_model(
+        "spiking_ssm_wikitext103", vocabulary_size=V, cutoffs=(5,), width=8, n_layers=1, d_state=4
+    )
+    assert model(torch.zeros(2, 1, dtype=torch.int64)).shape == (2, 1, V)
+
+
+@pytest.mark.parametrize("final_norm", [False, True])
+def test_probabilities(final_norm):
+    model, tokens = small(final_norm=final_norm)
+    log_p = model(tokens)
+    assert log_p.shape == (T, N, V)
+    torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(T, N, dtype=torch.float64))
+
+
+def test_it_sees_nothing_of_what_follows():
+    model, tokens = small()
+    other = tokens.clone()
+    other[7:] = (other[7:] + 1) % V
+    before, after = model(tokens), model(other)
+    torch.testing.assert_close(after[:7], before[:7], rtol=1e-10, atol=1e-12)
+    assert not torch.isclose(after[7:], before[7:]).all(-1).any()
+
+
+@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("mode", ["exact", "fixed_point"])
+def test_a_stream_gives_what_whole_sequences_do(mode, size):
+    model, tokens = small(mode=mode, final_norm=True)
+    expected, state, parts = model(tokens), None, []
+    for part in tokens.split(size):
+        log_p, state = model.stream(part, state)
+        parts.append(log_p)
+    torch.testing.assert_close(torch.cat(parts), expected, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(model(tokens, form="recurrent"), expected, rtol=1e-9, atol=1e-10)
+
+
+def test_a_state_does_not_grow():
+    model, tokens = small()
+    _, once = model.stream(tokens[:1])
+    _, often = model.stream(tokens, once)
+    shapes = [[part.shape for part in block] for block in once]
+    assert [[part.shape for part in block] for block in often] == shapes
+
+
+def test_every_parameter_learns():
+    model, tokens = small(final_norm=True)
+    model.softmax(model.features(tokens[:-1]), tokens[1:]).mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+def test_slow_parameters():
+    model, _ = small()
+    names = {
+        name for name, p in model.named_parameters() for q in model.slow_parameters() if p is q
+    }
+    kinds = ("log_dt", "log_a_real", "a_imag")
+    assert names == {f"blocks.{i}.ssm.{kind}" for i in range(2) for kind in kinds}
+
+
+def test_it_cannot_look_ahead():
+    message = "'bidirectional' parameter of SpikingSSMDecoder must be False: .* Got True instead"
+    with pytest.raises(ValueError, match=message):
+        small(bidirectional=True)
+
+
+def test_wrong_number_of_layers():
+    with pytest.raises(ValueError, match="'n_layers' parameter of SpikingSSMDecoder must be"):
+        small(n_layers=0)
