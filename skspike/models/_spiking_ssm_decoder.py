@@ -42,6 +42,10 @@ class SpikingSSMDecoder(nn.Module):
         Probability that a number is dropped from what is compared with the tokens.
     final_norm : bool, default=False
         Whether the output of the last block is normalised; the published network has no such norm.
+    project : bool, default=False
+        Whether a matrix of `width` rows and columns follows. Small networks learn much sooner with
+        it: what a block adds to is the token itself, which the softmax, tied to the embedding,
+        would take for a prediction.
     **options : dict
         Of the blocks: `d_state`, `trainable_input`, `dt_min`, `dt_max`, `norm`, `norm_place`,
         `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`, `shared_threshold` and
@@ -93,6 +97,7 @@ class SpikingSSMDecoder(nn.Module):
         embedding_dropout: float = 0.0,
         softmax_dropout: float = 0.0,
         final_norm: bool = False,
+        project: bool = False,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -107,6 +112,7 @@ class SpikingSSMDecoder(nn.Module):
         )
         self.blocks = nn.ModuleList(SpikingSSMBlock(width, **options) for _ in range(n_layers))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
+        self.project = nn.Linear(width, width) if project else nn.Identity()
         self.softmax = AdaptiveSoftmax(self.embedding, bias_scale, softmax_dropout)
 
     def forward(self, tokens: Tensor, form: str = "parallel") -> Tensor:
@@ -144,7 +150,7 @@ class SpikingSSMDecoder(nn.Module):
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, form=form)
-        return self.norm(x)
+        return self.project(self.norm(x))
 
     def stream(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return what :meth:`forward` does for the next steps, and the state after them.
@@ -188,10 +194,16 @@ class SpikingSSMDecoder(nn.Module):
         for block, held in zip(self._blocks(), before, strict=True):
             x, now = block.stream(x, held)
             after.append(now)
-        return self.norm(x), after
+        return self.project(self.norm(x)), after
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that published models train at a lower rate than the others."""
+        """Return the parameters that published models train at a lower rate than the others.
+
+        Returns
+        -------
+        parameters : list of Parameter
+            Those of the state space models.
+        """
         return [p for block in self._blocks() for p in block.ssm.slow_parameters()]
 
     def _blocks(self) -> list[SpikingSSMBlock]:

@@ -104,12 +104,29 @@ class AdaptiveEmbedding(nn.Module):
         return vectors
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Return the first token of each cluster, and the one after its last."""
+        """Return the first token of each cluster, and the one after its last.
+
+        Returns
+        -------
+        ranges : list of tuple of int
+            A pair for each cluster.
+        """
         bounds = (0, *self.cutoffs, self.vocabulary_size)
         return list(pairwise(bounds))
 
     def cluster(self, tokens: Tensor) -> Tensor:
-        """Return the number of the cluster of each token."""
+        """Return the number of the cluster of each token.
+
+        Parameters
+        ----------
+        tokens : Tensor of int
+            Tokens.
+
+        Returns
+        -------
+        cluster : Tensor of int
+            Numbers from 0, of the shape of `tokens`.
+        """
         bounds = torch.tensor(self.cutoffs, dtype=tokens.dtype, device=tokens.device)
         return torch.bucketize(tokens.contiguous(), bounds, right=True)
 

@@ -45,7 +45,7 @@ def test_published_networks_in_other_sizes():
 
 @pytest.mark.parametrize("final_norm", [False, True])
 def test_probabilities(final_norm):
-    model, tokens = small(final_norm=final_norm)
+    model, tokens = small(final_norm=final_norm, project=final_norm)
     log_p = model(tokens)
     assert log_p.shape == (T, N, V)
     torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(T, N, dtype=torch.float64))
@@ -63,7 +63,7 @@ def test_it_sees_nothing_of_what_follows():
 @pytest.mark.parametrize("size", [1, 5])
 @pytest.mark.parametrize("mode", ["exact", "fixed_point"])
 def test_a_stream_gives_what_whole_sequences_do(mode, size):
-    model, tokens = small(mode=mode, final_norm=True)
+    model, tokens = small(mode=mode, final_norm=True, project=True)
     expected, state, parts = model(tokens), None, []
     for part in tokens.split(size):
         log_p, state = model.stream(part, state)
@@ -81,7 +81,7 @@ def test_a_state_does_not_grow():
 
 
 def test_every_parameter_learns():
-    model, tokens = small(final_norm=True)
+    model, tokens = small(final_norm=True, project=True)
     model.softmax(model.features(tokens[:-1]), tokens[1:]).mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
