@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     )
     from ._events import EventCollection
     from .encoders import FrameEncoder
-    from .estimators import SMAClassifier, SpikingSSMClassifier, SpikingSSMRegressor
+    from .estimators import (
+        SMAClassifier,
+        SpikingSSMClassifier,
+        SpikingSSMLanguageModel,
+        SpikingSSMRegressor,
+    )
 
 __version__ = "0.1.0.dev0"
 
@@ -36,6 +41,7 @@ __all__ = [
     "FrameEncoder",
     "SMAClassifier",
     "SpikingSSMClassifier",
+    "SpikingSSMLanguageModel",
     "SpikingSSMRegressor",
     "config_context",
     "get_config",
@@ -58,6 +64,7 @@ _HOMES = {
     "FrameEncoder": "encoders",
     "SMAClassifier": "estimators",
     "SpikingSSMClassifier": "estimators",
+    "SpikingSSMLanguageModel": "estimators",
     "SpikingSSMRegressor": "estimators",
 }
 

@@ -27,7 +27,7 @@ def test_the_published_count_is_of_the_mixing_matrices_alone():
     report = count_operations(model, n_steps=8192, firing_rates=[0.264] * 16)
     assert report["mixing_macs"] == pytest.approx(275.15e9, rel=1e-4)
     assert report["mixing_energy_dense"] == pytest.approx(1.265, rel=1e-3)
-    assert report["mixing_energy"] == pytest.approx(65.4e-3, rel=2e-3)
+    assert report["mixing_energy"] == pytest.approx(65.4e-3, rel=3e-3)
     ssm = 16 * 8192 * 1024 * 8 * 32
     assert report["other_macs"] > ssm == pytest.approx(34.4e9, rel=1e-3)
 

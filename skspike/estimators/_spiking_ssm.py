@@ -231,10 +231,10 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     >>> from skspike import SpikingSSMClassifier
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=rng.integers(20, 60)) for _ in range(60)]
-    >>> y = rng.integers(2, size=60)
+    >>> y = np.arange(60) % 2
     >>> for x, label in zip(X, y):
-    ...     x[:5] += 3 * label  # at the beginning
-    >>> model = SpikingSSMClassifier(width=16, max_epochs=20, random_state=0).fit(X, y)
+    ...     x[:10] += 3 * label  # at the beginning
+    >>> model = SpikingSSMClassifier(width=16, random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.9
     True
     >>> stream = model.stream()
@@ -563,7 +563,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
     >>> from skspike import SpikingSSMRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(80, 30, 1))
-    >>> y = X[:, :10, 0].sum(axis=1)
+    >>> y = X[..., 0].sum(axis=1)
     >>> model = SpikingSSMRegressor(width=16, random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.5
     True
