@@ -91,6 +91,9 @@ class SpikingSSMLanguageModel(BaseEstimator):
         Share of the training in which the learning rate rises from zero.
     max_grad_norm : float or None, default=1.0
         Length to which longer gradients are cut.
+    averaging : float, default=0.998
+        The weights that are kept are a running average of those after each step of the optimizer,
+        of which a step keeps this share. 0 takes the last ones.
     max_epochs : int, default=20
         Number of passes over the text.
     batch_size : int, default=16
@@ -202,6 +205,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         "schedule": [StrOptions({"cosine"}), None],
         "warmup": [Interval(Real, 0, 1, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "segment_length": [Interval(Integral, 1, None, closed="left")],
@@ -242,6 +246,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         schedule="cosine",
         warmup=0.05,
         max_grad_norm=1.0,
+        averaging=0.998,
         max_epochs=20,
         batch_size=16,
         segment_length=32,
@@ -278,6 +283,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         self.schedule = schedule
         self.warmup = warmup
         self.max_grad_norm = max_grad_norm
+        self.averaging = averaging
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.segment_length = segment_length
@@ -512,6 +518,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
                 self._report(bar)
                 if over:
                     break
+        model.load_state_dict(trainer.result.state_dict())
         best.restore(model)
         self.n_iter_ = len(self.history_)
         shown = train if valid is None else valid
@@ -531,6 +538,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
             warmup=self.warmup,
             max_epochs=self.max_epochs,
             max_grad_norm=self.max_grad_norm,
+            averaging=self.averaging,
         )
 
     def _run_epoch(self, trainer, best, train, valid, rng) -> bool:
@@ -540,9 +548,9 @@ class SpikingSSMLanguageModel(BaseEstimator):
         self.history_.record("train_loss", trainer.run_epoch(train, rng))
         if valid is None:
             return False
-        loss = -mean_log_prob(self.model_, [valid], self.precision_)
+        loss = -mean_log_prob(trainer.result, [valid], self.precision_)
         self.history_.record("valid_loss", loss)
-        return best.is_over(loss, self.model_)
+        return best.is_over(loss, trainer.result)
 
     def _report(self, bar) -> None:
         """Show the losses of the last epoch, in the bar or in a line."""

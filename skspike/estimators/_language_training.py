@@ -6,12 +6,14 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["LanguageTrainer", "autocast", "firing_rates", "mean_log_prob"]
 
@@ -42,6 +44,8 @@ class LanguageTrainer:
         Share of all steps in which the learning rate rises from zero.
     max_epochs : int
     max_grad_norm : float or None
+    averaging : float
+        Share of the average of the weights that a step leaves as it is; 0 averages nothing.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class LanguageTrainer:
         warmup,
         max_epochs,
         max_grad_norm,
+        averaging,
     ) -> None:
         self.model, self.precision = model, precision
         self.batch_size, self.segment_length = batch_size, segment_length
@@ -67,7 +72,15 @@ class LanguageTrainer:
             _groups(model, lr, ssm_lr, weight_decay), lr=lr, fused=True
         )
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.average = None
+        if averaging:
+            self.average = AveragedModel(model, multi_avg_fn=partial(_move, averaging))
         self.n_steps = 0
+
+    @property
+    def result(self) -> torch.nn.Module:
+        """Return the network with the weights to use: their average, or else the present ones."""
+        return self.model if self.average is None else self.average.module
 
     def run_epoch(self, numbers: np.ndarray, rng: np.random.RandomState) -> float:
         """Show the stream once; return the mean loss of a token."""
@@ -96,6 +109,8 @@ class LanguageTrainer:
         if self.max_grad_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return loss.detach(), [tuple(part.detach() for part in block) for block in state]
 
     def _set_rates(self, done: float) -> None:
@@ -168,6 +183,14 @@ def firing_rates(model, numbers: np.ndarray, precision: str) -> list[float]:
     for hook in hooks:
         hook.remove()
     return rates
+
+
+@torch.no_grad()
+def _move(averaging: float, average: list, weights: list, n: Tensor) -> None:
+    """Move an average towards the present weights; the first steps, of which it knows few, more."""
+    kept = min(averaging, (int(n) + 1) / (int(n) + 10))
+    for a, w in zip(average, weights, strict=True):
+        a.lerp_(w, 1 - kept)
 
 
 def _groups(model, lr: float, ssm_lr: float, weight_decay: float) -> list[dict]:

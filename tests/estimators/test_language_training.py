@@ -39,6 +39,7 @@ def trainer(model, **options):
         "warmup": 0.0,
         "max_epochs": 2,
         "max_grad_norm": None,
+        "averaging": 0.0,
     }
     return LanguageTrainer(model, **{**settings, **options})
 
@@ -107,6 +108,27 @@ def test_gradients_are_cut(monkeypatch):
     )
     trainer(network(), max_grad_norm=0.5).run_epoch(stream(), np.random.RandomState(0))
     assert set(asked) == {0.5}
+
+
+def test_the_average_follows_the_weights():
+    """The rule of the average, step by step, on one of the weights."""
+    model = network()
+    run = trainer(model, averaging=0.5)
+    values, step = [], run.optimizer.step
+
+    def spy():
+        step()
+        values.append(float(model.softmax.biases[0][0].detach()))
+
+    run.optimizer.step = spy
+    run.run_epoch(stream(), np.random.RandomState(0))
+    expected = values[0]
+    for n, value in enumerate(values[1:], start=1):
+        kept = min(0.5, (n + 1) / (n + 10))
+        expected = kept * expected + (1 - kept) * value
+    assert run.result is not model
+    assert float(run.result.softmax.biases[0][0].detach()) == pytest.approx(expected, rel=1e-5)
+    assert trainer(model).result is model
 
 
 def test_scores_are_sums_over_the_networks_own_probabilities():
