@@ -26,12 +26,13 @@ BENCHES = {
         "blocks",
         "training",
         "time_parallel",
+        "ssm",
         "estimators",
         "encoders",
         "startup",
         "io",
     ),
-    "cuda": ("kernels", "blocks", "training", "time_parallel"),
+    "cuda": ("kernels", "blocks", "training", "time_parallel", "ssm"),
 }
 MINUTES = {"cpu": 60.0, "cuda": 8.0}
 

@@ -41,6 +41,20 @@ class _Rectangle(torch.autograd.Function):
         return grad * (u.abs() < 0.5)
 
 
+class _Triangle(torch.autograd.Function):
+    """A step whose derivative is max(0, 1 - |u|)."""
+
+    @staticmethod
+    def forward(ctx, u):
+        ctx.save_for_backward(u)
+        return (u >= 0).to(u.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (u,) = ctx.saved_tensors
+        return grad * (1 - u.abs()).clamp(min=0)
+
+
 def lif_step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Advance LIF neurons with tau 2, threshold 1 and a detached reset to 0."""
     h = v + (x - v) / 2
@@ -53,6 +67,18 @@ def decaying_step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     h = 0.2 * v + x
     s = _Rectangle.apply(h - 0.3)
     return s, h * (1 - s)
+
+
+def bptt_step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Advance the neurons of SpikingSSM: decay 1/8, threshold 1, the gradient passes the leak."""
+    h = 0.125 * v + x
+    s = _Triangle.apply(h - 1)
+    return s, h * (1 - s.detach())
+
+
+def sltt_step(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Advance the neurons of SpikingSSM, whose gradient stays in the step."""
+    return bptt_step(x, v.detach())
 
 
 def loop(step: Callable, x: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def spikingjelly() -> Any:
     return _Namespace(functional=functional, layer=layer, neuron=neuron, surrogate=surrogate)
 
 
-def spikingjelly_neuron() -> nn.Module:
+def spikingjelly_neuron(surrogate: str = "ATan", **options: Any) -> nn.Module:
     """Return spikingjelly's LIF layer for several steps, which starts at rest in every call.
 
     Its state is float32 in float16 and bfloat16 too: its fused operators demand that, while the
@@ -40,7 +40,9 @@ def spikingjelly_neuron() -> nn.Module:
             dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
             return (torch.zeros(x.shape[1:], dtype=dtype, device=x.device), *states[1:])
 
-    return Neuron(tau=2.0, detach_reset=True, surrogate_function=sj.surrogate.ATan(), step_mode="m")
+    slope = getattr(sj.surrogate, surrogate)()
+    options = {"tau": 2.0} | options
+    return Neuron(detach_reset=True, surrogate_function=slope, step_mode="m", **options)
 
 
 def spikingjelly_block(channels: int) -> nn.Module:
