@@ -74,7 +74,7 @@ def test_compiles_to_machine_code():
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", [n for n in list_models() if "wikitext" not in n])
 def test_a_copy_computes_the_same_and_shares_nothing(name):
     model, x = small(name)
     model.eval()
