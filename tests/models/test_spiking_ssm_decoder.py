@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -104,3 +106,22 @@ def test_it_cannot_look_ahead():
 def test_wrong_number_of_layers():
     with pytest.raises(ValueError, match="'n_layers' parameter of SpikingSSMDecoder must be"):
         small(n_layers=0)
+
+
+def test_a_copy_computes_the_same_and_shares_nothing():
+    model, tokens = small()
+    model.eval()
+    twin = copy.deepcopy(model)
+    assert torch.equal(twin(tokens), model(tokens))
+    assert twin.softmax.embedding is twin.embedding
+    pointers = {p.data_ptr() for p in model.parameters()}
+    assert not any(p.data_ptr() in pointers for p in twin.parameters())
+
+
+def test_weights_from_a_state_dict():
+    model, tokens = small()
+    other, _ = small()
+    for p in other.parameters():
+        torch.nn.init.zeros_(p)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(tokens), model(tokens))
