@@ -69,6 +69,8 @@ def fit_tokenizer(tokenizer, X):
 
 def read_sequences(owner: str, X, tokenizer) -> tuple[Sequences, bool]:
     """Return the sequences of `X`, and whether it is a collection of them or one alone."""
+    if hasattr(X, "__array__") and not isinstance(X, str):  # columns of tables, and tensors
+        X = np.asarray(X)
     if tokenizer is not None:
         return _read_texts(owner, X, tokenizer)
     if isinstance(X, str) or not isinstance(X, Sequence | np.ndarray):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
@@ -42,6 +44,8 @@ def read(X, tokenizer=None):
         ([np.array([1, 2]), ["a"]], ([[1, 2], ["a"]], True)),
         (np.array([[1, 2], [3, 4]]), ([[1, 2], [3, 4]], True)),
         (np.array([[1, 2], [3]], dtype=object), ([[1, 2], [3]], True)),
+        (pd.Series([3, 1]), ([[3, 1]], False)),
+        (torch.tensor([[1, 2]]), ([[1, 2]], True)),
         ([], ([[]], False)),
         ([[]], ([[]], True)),
     ],
@@ -57,6 +61,7 @@ def test_tokens_alone_or_in_collections(X, expected):
         ("word", ["a", "b c"], ([["a"], ["b", "c"]], True)),
         ("char", "ab\n", ([["a", "b", "\n"]], False)),
         ("char", np.array(["ab", "c"]), ([["a", "b"], ["c"]], True)),
+        ("char", pd.Series(["ab", "c"], index=[5, 9]), ([["a", "b"], ["c"]], True)),
         (str.split, "a b", ([["a", "b"]], False)),
         (lambda text: text.encode(), "a", ([[97]], False)),
         (Pairs(), "abc", ([["ab", "c"]], False)),
