@@ -66,7 +66,7 @@ class SequenceEstimator(SpikingEstimator):
         if reset:
             self.mean_ = self.scale_ = None
             self._is_new = self.standardize and self.n_tokens is None and self._has_features()
-        return X if reset or self.mean_ is None else self._read(X)
+        return X if reset else self._read(X)
 
     def _has_features(self) -> bool:
         """Tell whether samples are series or rows of a table, which have features."""

@@ -18,6 +18,7 @@ OPTIONS = [
     {"mode": "fixed_point"},
     {"mode": "sdn"},
     {"standardize": False},
+    {"standardize": False, "patch_size": 2},
 ]
 
 
