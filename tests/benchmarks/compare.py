@@ -59,12 +59,12 @@ def compare(
     pairs: list[tuple[str, str, Target]],
     inputs: Inputs,
     limits: dict[str, Limit] | None = None,
-    facts: dict[str, dict] | None = None,
+    facts: dict | None = None,
 ) -> None:
     """Time all arms in turn and report the pairs (ours, peer, target).
 
     A peer is built when its turn comes: it may be missing, or raise because its results differ
-    from ours, and then there is no number. `facts` of one of ours go into its lines.
+    from ours, and then there is no number. Whatever else is to be in the lines, `facts` has.
     """
     arms, missing = dict(ours), {}
     for name, build in peers.items():
@@ -112,7 +112,7 @@ def compare(
             ours_ms=significant(1e3 * seconds),
             peer_ms=significant(1e3 * statistics.median(times[peer])),
             rounds=len(times[peer]),
-            **(facts or {}).get(our_name, {}),
+            **(facts or {}),
             **({"tiny": True} if setting.tiny else {}),
             **({"rehearsal": True} if setting.rehearsal else {}),
         )
