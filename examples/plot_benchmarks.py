@@ -71,4 +71,41 @@ for device, lines in results.items():
     bars(right, lines, "limit_fraction", "limit_target", "fraction of the limit")
     right.axvline(1, color="grey", linewidth=0.8)
     figure.suptitle(f"{device}: {', '.join(sorted({line['device'] for line in lines}))}")
+
+# %%
+# Time against length
+# -------------------
+#
+# Training on long sequences: the neurons of SpikingSSM alone, and a network of one block around
+# them. The dashed line grows as the number of steps does.
+
+import re
+
+KINDS = {
+    "neurons alone": r"SpikingSSM neurons forward\+backward, T=(\d+)",
+    "network of one block": r"SpikingSSM training iteration, 1 block, T=(\d+)",
+}
+
+
+def times(lines, kind):
+    """Return the milliseconds of each arm by the number of steps."""
+    found = {}
+    for line in lines:
+        matched = re.match(KINDS[kind], line["case"])
+        for arm in ("ours", "peer"):
+            if matched and not line["peer"].startswith("T="):  # which is another length
+                found.setdefault(line[arm], {})[int(matched[1])] = line[f"{arm}_ms"]
+    return found
+
+
+figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+for axes, kind in zip(panels, KINDS, strict=True):
+    for arm, by_length in times(results["cpu"], kind).items():
+        lengths = sorted(by_length)
+        axes.loglog(lengths, [by_length[n] for n in lengths], marker="o", label=arm)
+    axes.loglog(lengths, [n / lengths[0] for n in lengths], "--", color="grey")
+    axes.set(title=kind, xlabel="steps", xticks=lengths, xticklabels=lengths)
+    axes.minorticks_off()
+panels[0].set_ylabel("ms an iteration")
+panels[1].legend(fontsize="small")
 plt.show()
