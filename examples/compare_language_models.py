@@ -147,7 +147,6 @@ def make_models(args: argparse.Namespace) -> dict[str, SpikingSSMLanguageModel]:
         "min_freq": 3,  # as WikiText does with its training text
         "width": 192,
         "cutoffs": (1000, 3000),
-        "embedding_dropout": 0.5,
         "softmax_dropout": 0.5,
         "weight_decay": 0.3,
         "precision": "bfloat16",
@@ -155,9 +154,11 @@ def make_models(args: argparse.Namespace) -> dict[str, SpikingSSMLanguageModel]:
         "random_state": args.seed,
         "verbose": 1,
     }
+    of_ssm = {"n_layers": 3, "d_state": 8, "dt_min": 0.05, "dropout": 0.1, "embedding_dropout": 0.4}
+    of_gru = {"n_layers": 1, "dropout": 0.0, "embedding_dropout": 0.5}
     return {
-        "spiking SSM": SpikingSSMLanguageModel(**shared, d_state=8, dropout=0.3),
-        "GRU": GRULanguageModel(**shared, n_layers=1, dropout=0.0),
+        "spiking SSM": SpikingSSMLanguageModel(**shared, **of_ssm),
+        "GRU": GRULanguageModel(**shared, **of_gru),
     }
 
 
