@@ -9,6 +9,18 @@ to stderr; one JSON object goes to stdout::
 
     python examples/classify_sequences.py --data FOLDER
     python examples/classify_sequences.py --tasks digits permuted_digits
+
+===============  =====  ======  =========  ========  ==========
+task             steps  epochs  s / epoch  accuracy  firing
+===============  =====  ======  =========  ========  ==========
+braille             76      15        0.7   100.0 %  29 %, 33 %
+digits              64      30        1.2    98.2 %  7 %, 9 %
+large_digits       784      15        5.1    96.9 %  10 %, 11 %
+permuted_digits     64      40        1.2    95.3 %  6 %, 8 %
+===============  =====  ======  =========  ========  ==========
+
+The accuracy is that on test samples with the first seed, the time that of one thread. "Firing" is
+the share of the neurons of each block that fire in a step, on samples of the training.
 """
 
 from __future__ import annotations
@@ -88,14 +100,16 @@ def evaluate(task: str, args: argparse.Namespace) -> dict:
     """Fit a model for a task and describe how it does."""
     load, options, epochs = TASKS[task]
     X_train, X_test, y_train, y_test = load(args.data, **options)
-    model, start = make_model(epochs, args.seed), time.perf_counter()
+    model = make_model(epochs, args.seed)
+    start, cpu_start = time.perf_counter(), time.process_time()
     model.fit(X_train, y_train)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     accuracy = float(model.score(X_test, y_test))
     print(f"{task}: accuracy {accuracy:.4f}, {seconds:.0f} s", file=sys.stderr)
     return {
         "accuracy": accuracy,
         "fit_seconds": round(seconds, 1),
+        "fit_cpu_seconds": round(cpu_seconds, 1),
         "epochs": epochs,
         "firing_rates": model.firing_rates_.round(4).tolist(),
         "n_samples": [len(X_train), len(X_test)],
