@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from itertools import product
 
@@ -11,6 +12,7 @@ import torch
 
 from skspike.exceptions import BackendError
 from skspike.kernels import _fixed_point, _fixed_point_numba, fire_at, fixed_point_membrane, lif
+from skspike.kernels._memory import empty_dense
 from tests.kernels.interpreted import twin_from, uncompiled
 
 by_backend = pytest.mark.parametrize("backend", ["reference", "numba"])
@@ -119,6 +121,8 @@ def test_mutants_are_caught(old, new, monkeypatch):
     def differs(twin):
         monkeypatch.setattr(_fixed_point, "twin", lambda backend: twin)
         monkeypatch.setattr(twin, "PANEL", 4)
+        # what is left out must not be there from the call before
+        monkeypatch.setattr(twin, "empty_dense", lambda *a: empty_dense(*a).fill_(math.nan))
         x, v = draw((6, 7), grid=True), draw((6, 7), grid=True)[-1]
         found, expected = (
             fixed_point_membrane(x, v, decay=0.5, n_rounds=3, backend=backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from itertools import product
 
@@ -11,6 +12,7 @@ import torch
 
 from skspike.exceptions import BackendError
 from skspike.kernels import _sdn, _sdn_numba, fire_at, sdn_membrane
+from skspike.kernels._memory import empty_dense
 from tests.kernels.interpreted import twin_from
 
 by_backend = pytest.mark.parametrize("backend", ["reference", "numba"])
@@ -106,6 +108,8 @@ def test_mutants_are_caught(old, new, monkeypatch):
         monkeypatch.setattr(_sdn, "twin", lambda backend: twin)
         monkeypatch.setattr(twin, "STEPS", 3)
         monkeypatch.setattr(twin, "NEURONS", 2)
+        # what is left out must not be there from the call before
+        monkeypatch.setattr(twin, "empty_dense", lambda *a: empty_dense(*a).fill_(math.nan))
         x, weights = draw((7, 3)), draw_weights()
         found, expected = (sdn_membrane(x, weights, backend=b) for b in ("numba", "reference"))
         return not torch.allclose(found, expected)
