@@ -161,7 +161,7 @@ class SpikingSSM(nn.Module):
         Returns
         -------
         y : Tensor of shape (n_steps, n_samples, n_classes)
-            What :meth:`forward` returns, in evaluation mode, for the sequences up to and including
+            What ``forward`` returns, in evaluation mode, for the sequences up to and including
             each step.
         state : tuple
             All that the network remembers; it does not grow with the number of steps.

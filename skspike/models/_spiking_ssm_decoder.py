@@ -153,7 +153,7 @@ class SpikingSSMDecoder(nn.Module):
         return self.project(self.norm(x))
 
     def stream(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Return what :meth:`forward` does for the next steps, and the state after them.
+        """Return what ``forward`` does for the next steps, and the state after them.
 
         Parameters
         ----------

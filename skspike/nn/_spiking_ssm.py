@@ -140,7 +140,7 @@ class SpikingSSMBlock(nn.Module):
     def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the output of some steps, and the state after them.
 
-        In evaluation mode, that is :meth:`forward` in parts. In training each call has a dropout
+        In evaluation mode, that is ``forward`` in parts. In training each call has a dropout
         mask and batch statistics of its own.
 
         Parameters
