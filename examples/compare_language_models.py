@@ -2,10 +2,11 @@
 Language models: spikes, a GRU, and counts
 ==========================================
 
-Perplexity of three models of the same words: :class:`skspike.estimators.SpikingSSMLanguageModel`, a GRU with
-the same embedding, softmax and optimizer, and a trigram model with modified Kneser-Ney smoothing
-(Chen and Goodman, 1999). The folder holds ``valid.txt``, which they learn from, and ``test.txt``,
-such as the two smaller files of WikiText-2. Progress goes to stderr, a table to stdout::
+Perplexity of three models of the same words:
+:class:`skspike.estimators.SpikingSSMLanguageModel`, a GRU with the same embedding, softmax and
+optimizer, and a trigram model with modified Kneser-Ney smoothing (Chen and Goodman, 1999). The
+folder holds ``valid.txt``, which they learn from, and ``test.txt``, such as the two smaller files
+of WikiText-2. Progress goes to stderr, a table to stdout::
 
     python examples/compare_language_models.py --data wikitext-2
 """
