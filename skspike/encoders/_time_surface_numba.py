@@ -1,8 +1,8 @@
 """Time surfaces at the speed of memory: the templates of a bin, and what later bins inherit.
 
-Each bin is filled by itself, with one exponential for each pixel or, where there are fewer of
-these, for each event. Then a pixel without an event takes the value of the bin before, decayed: at
-once where a thread has whole recordings, else when all bins are filled.
+Each bin is filled by itself, with one exponential for each pixel. Then a pixel without an event
+takes the value of the bin before, decayed: at once where a thread has whole recordings, else when
+all bins are filled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .._events import EventCollection
 from ._bins_numba import Edges, by_recording, fill_bins, find_edges, pixel_numbers, share
 from ._time_surface_reference import SurfacePlan
 
-dtype, _exp, _BLOCK = np.float32, None, 2048  # bound by `fill_bins`
+dtype, _exp = np.float32, None  # of the surfaces; bound by `fill_bins`
 
 
 def encode_collection(
@@ -27,7 +27,6 @@ def encode_collection(
     decay = np.exp(-np.diff(readings, axis=1) / plan.tau, dtype=np.float64).astype(surfaces.dtype)
     in_turn = by_recording(X, n_threads)
     single = surfaces.dtype == np.float32
-    sparse = X.n_events < surfaces.size
     done = fill_bins(
         X,
         found.edges,
@@ -38,8 +37,8 @@ def encode_collection(
             *pixel_numbers(plan.sensor_size), decay, in_turn,
         ),
         open_bin=_open_surface,
-        add=_add_values if sparse else _add_ages,
-        close_bin=_close_values if sparse else _close_ages,
+        add=_add,
+        close_bin=_close_surface,
         n_threads=n_threads,
         dtype=surfaces.dtype.type,
         _exp=_exp_single if single else _exp_double,
@@ -72,43 +71,14 @@ def _readings(X: EventCollection, plan: SurfacePlan, found: Edges) -> np.ndarray
 
 
 def _open_surface(surfaces, i, b, arguments):
-    """Return the surface of a bin, flattened, when ages are below 1, and memory for a block."""
+    """Return the surface of a bin, flattened, and when ages are below 1."""
     readings, limits = arguments[:2]
-    surface = surfaces[b].reshape(-1)
-    return surface, readings[i, b] + 1.0, limits[i, 0], np.empty(_BLOCK, dtype)
+    return surfaces[b].reshape(-1), readings[i, b] + 1.0, limits[i, 0]
 
 
-def _add_values(events, opened, arguments):
-    """Write what is left of each event at the reading: of several at a pixel, that of the last."""
-    surface, until, start, left = opened
-    rate, row, column = arguments[2:5]
-    x, y, t, p = events["x"], events["y"], events["t"], events["p"]
-    brighter, darker = np.uint64(len(surface) // 2), np.uint64(0)
-    for k in range(len(events)):
-        left[k] = (dtype(until - (t[k] - start)) - dtype(1)) * rate
-    for k in range(len(events)):
-        left[k] = _exp(left[k])
-    for k in range(len(events)):
-        i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else darker)
-        surface[i] = left[k]
-    return True
-
-
-def _close_values(opened, surfaces, i, b, arguments):
-    """Take over what is left of the bin before."""
-    decay, in_turn = arguments[5], arguments[6]
-    if not in_turn or b == 0:
-        return
-    surface, before, left = opened[0], surfaces[b - 1].reshape(-1), decay[i, b - 1]
-    for pixel in range(len(surface)):
-        inherited = before[pixel] * left
-        own = surface[pixel]  # at least as much, or 0
-        surface[pixel] = own if own > inherited else inherited
-
-
-def _add_ages(events, opened, arguments):
+def _add(events, opened, arguments):
     """Write how long before the reading each event is, plus 1 so that 0 is a pixel without any."""
-    surface, until, start, _ = opened
+    surface, until, start = opened
     row, column = arguments[3], arguments[4]
     x, y, t, p = events["x"], events["y"], events["t"], events["p"]
     brighter, darker = np.uint64(len(surface) // 2), np.uint64(0)
@@ -118,7 +88,7 @@ def _add_ages(events, opened, arguments):
     return True
 
 
-def _close_ages(opened, surfaces, i, b, arguments):
+def _close_surface(opened, surfaces, i, b, arguments):
     """Turn ages into the values of the surface, and take over what is left of the bin before."""
     rate, decay, in_turn = arguments[2], arguments[5], arguments[6]
     surface = opened[0]
