@@ -33,7 +33,7 @@ for device, lines in results.items():
 #
 # The longer the bar, the faster. A black mark is what was asked for. On the right, 1 is the limit:
 # moving the bytes that must move at the speed of a copy, or doing the arithmetic that must be done
-# at the best speed measured.
+# at the best speed measured. Long sequences have a figure of their own below.
 
 import matplotlib.pyplot as plt
 
@@ -54,10 +54,11 @@ def bars(axes, lines, name, target, title):
         if line.get(target) is not None:
             axes.plot([line[target]] * 2, [i - 0.4, i + 0.4], color="black")
     axes.set(title=title, yticks=range(len(lines)))
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.01)
 
 
 for device, lines in results.items():
+    lines = [line for line in lines if not line["case"].startswith("SpikingSSM ")]
     last = {label(line): line for line in lines}  # of equal comparisons, the last
     lines = list(last.values())
     figure, (left, right) = plt.subplots(
