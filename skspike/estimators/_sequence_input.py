@@ -67,6 +67,8 @@ def _as_series(estimator, X) -> np.ndarray | Sequences | None:
     """Return X as an array of series, or as series of different lengths; None if it is neither."""
     if are_sequences(X):
         series = _join(estimator, X)
+    elif estimator.n_tokens is None and getattr(X, "ndim", 3) != 3:
+        return None  # without a look at its values, which `check_X` takes
     else:
         series = as_numeric(estimator, X)
         if estimator.n_tokens is None and series.ndim != 3:
