@@ -14,9 +14,8 @@ from ._registry import register
 
 READOUTS = ("mean", "last", "steps")
 
-State = tuple[
-    list, Tensor | float, int
-]  # of the blocks, the sum of their outputs, the number of steps
+# of the blocks, the sum of their outputs, the number of steps
+State = tuple[list, Tensor | float, int]
 
 
 @register("spiking_ssm")
