@@ -6,7 +6,6 @@ Here scikit-learn's axes, sample first, become the network's, time first; nowher
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
@@ -15,16 +14,15 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, PrintLog
 
-from .._sklearn import HasMethods, Interval, StrOptions
-from ..exceptions import BackendError
+from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
 from ..nn import fold_norms
 from ._batches import Batches
 from ._callbacks import EpochBar, LearningRate, ValidAccuracy
-from ._device import resolve_device, seeded
+from ._device import device_after_loading, resolve_device, seeded
 from ._encoded import open_rows
 from ._input import check_X, has_steps
 from ._log import show_log
@@ -197,6 +195,29 @@ class SpikingEstimator(BaseEstimator):
         """Return X as rows that the network can read."""
         return check_X(self, X, reset=reset)
 
+    def _check_targets(self, y) -> np.ndarray:
+        """Return y as an array of what the estimator learns."""
+        raise NotImplementedError
+
+    def _check_data(self, X, y, sample_weight, *, reset: bool):
+        """Check what a fit is given; return arrays of equal length, the weights perhaps None."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, "
+                "but the target y is None."
+            )
+        y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
+        X = self._check_X(X, reset=reset)
+        y = self._check_targets(y)
+        check_consistent_length(X, y, sample_weight)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            if not sample_weight.any():
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+        return X, y, sample_weight
+
     def _choose_precision(self, device: torch.device) -> str:
         """Resolve the precision; vectors gain nothing by bfloat16, and get it only by name."""
         if self.precision == "auto" and self._reads_vectors(self.sample_shape_):
@@ -304,15 +325,7 @@ class SpikingEstimator(BaseEstimator):
     def __setstate__(self, state) -> None:
         super().__setstate__(state)
         if hasattr(self, "net_"):
-            self.net_.move_to(self._device_after_loading())
-
-    def _device_after_loading(self) -> torch.device:
-        """Resolve the device anew: a pickle may be loaded on another machine."""
-        try:
-            return resolve_device(type(self).__name__, self.device)
-        except BackendError as error:
-            warnings.warn(f"{error} The loaded estimator stays on the CPU.", stacklevel=3)
-            return torch.device("cpu")
+            self.net_.move_to(device_after_loading(type(self).__name__, self.device))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._sklearn import StrOptions, check_sample_weight, fit_context
+from .._sklearn import StrOptions, fit_context
 from ..augment import make_augmentation
 from ._augmented import Augmenter, check_augmentation
 from ._base import SpikingEstimator
@@ -193,27 +193,13 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         """Turn scores into probabilities, along the last axis."""
         return PROBABILITIES[self.net_.criterion_.name](scores)
 
-    def _check_data(self, X, y, sample_weight, *, reset: bool):
-        """Check what a fit is given; return arrays of equal length, the weights perhaps None."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, "
-                "but the target y is None."
-            )
-        y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
-        X = self._check_X(X, reset=reset)
+    def _check_targets(self, y) -> np.ndarray:
+        """Return labels, after a look at what would be done to their samples."""
         check_augmentation(self.augment, self.sample_shape_)
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        check_consistent_length(X, y, sample_weight)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not sample_weight.any():
-                raise ValueError("Sample weights must contain at least one non-zero number.")
-        return X, y, sample_weight
+        return y
 
     def _check_classes(self, classes: np.ndarray, fresh: bool) -> None:
         """Raise unless there are two classes or more, the same as before when continuing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ import torch
 from .._config import check_device, get_config
 from ..exceptions import BackendError
 
-__all__ = ["resolve_device", "seeded"]
+__all__ = ["device_after_loading", "resolve_device", "seeded"]
 
 
 def resolve_device(owner: str, device: str) -> torch.device:
@@ -42,3 +43,12 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+def device_after_loading(owner: str, device: str) -> torch.device:
+    """Resolve the device of a pickle anew: it may be loaded on another machine."""
+    try:
+        return resolve_device(owner, device)
+    except BackendError as error:
+        warnings.warn(f"{error} The loaded estimator stays on the CPU.", stacklevel=3)
+        return torch.device("cpu")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,9 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
-from ..exceptions import BackendError
 from ..models import SpikingSSMDecoder
-from ._device import resolve_device, seeded
+from ._device import device_after_loading, resolve_device, seeded
 from ._language_stream import LanguageStream
 from ._language_training import BestWeights, LanguageTrainer, firing_rates, mean_log_prob
 from ._log import show_log
@@ -570,15 +568,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
     def __setstate__(self, state) -> None:
         super().__setstate__(state)
         if hasattr(self, "model_"):
-            self.model_.to(self._device_after_loading())
-
-    def _device_after_loading(self) -> torch.device:
-        """Resolve the device anew: a pickle may be loaded on another machine."""
-        try:
-            return resolve_device(type(self).__name__, self.device)
-        except BackendError as error:
-            warnings.warn(f"{error} The loaded estimator stays on the CPU.", stacklevel=3)
-            return torch.device("cpu")
+            self.model_.to(device_after_loading(type(self).__name__, self.device))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

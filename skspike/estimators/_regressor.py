@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array
 from skorch.callbacks import Callback
 
-from .._sklearn import check_sample_weight, fit_context
+from .._sklearn import fit_context
 from ._base import SpikingEstimator
 from ._rows import weighted_rows
 from ._sequences import weighted_moments
@@ -130,24 +130,8 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
     def _make_scoring(self) -> list[Callback]:
         return []
 
-    def _check_data(self, X, y, sample_weight, *, reset: bool):
-        """Check what a fit is given; return arrays of equal length, the weights perhaps None."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, "
-                "but the target y is None."
-            )
-        X = self._check_X(X, reset=reset)
-        y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        check_consistent_length(X, y, sample_weight)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, y, dtype=np.float64, ensure_non_negative=True
-            )
-            if not sample_weight.any():
-                raise ValueError("Sample weights must contain at least one non-zero number.")
-        return X, y, sample_weight
+    def _check_targets(self, y) -> np.ndarray:
+        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

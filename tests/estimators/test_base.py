@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skspike import config_context
-from skspike.estimators import _base
+from skspike.estimators import _base, _device
 from skspike.estimators._base import SampleFirst
 from skspike.exceptions import BackendError
 from tests.estimators.common import assert_same_weights, fitted, quick, samples, weights
@@ -131,7 +131,7 @@ def test_the_device_is_resolved_anew_after_loading(monkeypatch):
         seen.append((owner, device))
         return torch.device("meta")
 
-    monkeypatch.setattr(_base, "resolve_device", resolve)
+    monkeypatch.setattr(_device, "resolve_device", resolve)
     loaded = pickle.loads(stored)
     assert seen == [("SMAClassifier", "auto")]
     assert loaded.net_.device == torch.device("meta")
