@@ -7,19 +7,31 @@ a single long recording has work for all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from .._compile_numba import specialize
-from .._events import EventCollection
+from .._events import EVENT_DTYPE, EventCollection
 from .._threads import parallel_for
 from ._bins import Bins
 
 GRAIN = 100_000  # events and values; below this a thread costs more than it saves
-_BLOCK = 2048  # events that are checked, and then added while they are in the cache
-_SCRATCH = 2**18  # bytes of output that stay in the cache while events are added all over it
+_SIGNS = 0x80008000  # the signs of both coordinates
+_COARSE = False  # whether a pixel of an image has several of the sensor; bound by `fill_bins`
+IN_PLACE = False  # whether images are the output; bound by `fill_bins`
+
+# Events as compiled code reads them: both coordinates at once.
+PACKED = np.dtype(
+    {
+        "names": ["xy", "x", "y", "t", "p"],
+        "formats": ["<u4", "<i2", "<i2", "<i8", "?"],
+        "offsets": [0, 0, 2, 4, 12],
+        "itemsize": EVENT_DTYPE.itemsize,
+    }
+)
 
 
 class Edges(NamedTuple):
@@ -45,15 +57,6 @@ def find_edges(X: EventCollection, bins: Bins, lost: np.ndarray, n_threads: int)
     return Edges(edges, limits)
 
 
-def pixel_numbers(sensor_size: tuple[int, int], downsample: int = 1) -> tuple:
-    """Return what a row and a column of the sensor add to the number of a pixel of an image.
-
-    They are unsigned, because compiled code asks of every signed index whether it is negative.
-    """
-    row, column = (np.arange(side, dtype=np.uint64) // downsample for side in sensor_size[::-1])
-    return row * (column[-1] + 1), column
-
-
 def by_recording(X: EventCollection, n_threads: int) -> bool:
     """Tell whether there are recordings enough that a thread takes whole ones."""
     return len(X) >= 4 * n_threads
@@ -70,45 +73,66 @@ def fill_bins(
     add: Callable,
     close_bin: Callable,
     n_threads: int,
+    downsample: int = 1,
+    brighter: int = 0,
+    blank: float = 0,
     n_phases: int = 1,
     dtype: type,
     **constants: object,
 ) -> np.ndarray:
     """Show every bin's events to the three templates; return which recordings could be encoded.
 
-    ``open_bin(output, i, b, arguments)`` returns what ``add(events, opened, arguments)`` adds to, a
-    block of events at a time, until it returns False; ``close_bin(opened, output, i, b,
-    arguments)`` ends a bin. `output` has the shape of ``encoded[i]``: it is that, or memory that is
-    in the cache and copied there. Bins that must not be filled at the same time belong to different
-    phases: bin b to phase ``b % n_phases``. A thread that takes whole recordings fills their bins
-    one after the other. The types of `arguments` must follow from the dtype of `encoded`; the
-    templates find `dtype` and `constants` under these names.
+    ``open_bin(image, after, i, b, arguments)`` is given the values of a bin and of the one after
+    it, and returns what ``add(events, before, sensor, opened, arguments)`` adds to. That returns
+    False at an event that is earlier than the one before (`before` is when the one before the first
+    was), that `place_of` finds off the `sensor`, or that the image cannot hold. The pixels of
+    brighter events are `brighter` further in an image. ``close_bin(opened, image, target, i, b,
+    arguments)`` writes to the output, and leaves in the image what a later bin begins with.
+
+    A thread that takes whole recordings fills their bins one after the other, in `n_phases` images
+    that stay in the cache. Else images are the output itself (`IN_PLACE`), each bin begins with
+    `blank`, and bins that must not be filled at the same time belong to different phases: bin b to
+    phase ``b % n_phases``.
+
+    `encoded` has the shape (n, n_bins, ...), and images are flat. The types of `arguments` must
+    follow from its dtype; the templates find `dtype` and `constants` under these names.
     """
+    encoded = encoded.reshape(*encoded.shape[:2], math.prod(encoded.shape[2:]))
     done = np.ones(len(X), bool)
     n_bins = edges.shape[1] - 1
-    whole = by_recording(X, n_threads)
-    in_cache = whole and encoded.nbytes <= _SCRATCH * len(X)
-    if not whole:
-        encoded[:] = 0
-    phases = [np.arange(phase, n_bins, n_phases) for phase in range(min(n_phases, n_bins))]
-    for bins in [np.concatenate(phases)] if whole else phases:
-        unit = len(bins) if whole else 1
-        share(
-            _visit,
-            len(X) * len(bins) // max(unit, 1),
-            (bins, unit, X.events, *X.bounds(), edges, *sensor_size, done, encoded, whole, in_cache,
-             arguments),
-            work=X.n_events + encoded.size,
-            n_threads=n_threads,
-            _fill=_fill,
-            _open_bin=open_bin,
-            _add=add,
-            _close_bin=close_bin,
-            dtype=dtype,
-            real=encoded.dtype.type,
-            **constants,
-        )  # fmt: skip
+    common = (X.events.view(PACKED), *X.bounds(), edges)
+    blank = encoded.dtype.type(blank)
+    sensor = _sensor(sensor_size, downsample, brighter)
+    how = (sensor, done, encoded, n_phases, blank, arguments)
+    options = {
+        "work": X.n_events + encoded.size,
+        "n_threads": n_threads,
+        "_fill": _fill,
+        "_open_bin": open_bin,
+        "_add": add,
+        "_close_bin": close_bin,
+        "place_of": place_of,
+        "_COARSE": downsample > 1,
+        "dtype": dtype,
+        "real": encoded.dtype.type,
+        **constants,
+    }
+    if by_recording(X, n_threads):
+        share(_visit_recordings, len(X), (*common, *how), IN_PLACE=False, **options)
+        return done
+    clear = {"work": encoded.size, "n_threads": n_threads, "real": encoded.dtype.type}
+    share(_clear, len(X) * encoded.shape[1], (encoded, blank), **clear)
+    for phase in range(min(n_phases, n_bins)):
+        bins = np.arange(phase, n_bins, n_phases)
+        share(_visit_bins, len(X) * len(bins), (bins, *common, *how), IN_PLACE=True, **options)
     return done
+
+
+def _sensor(sensor_size: tuple[int, int], downsample: int, brighter: int) -> tuple:
+    """Return what the pixels of events are checked and numbered with."""
+    portion = -(-(2**32) // downsample)  # times a coordinate, its upper half is the quotient
+    row = (sensor_size[0] - 1) // downsample + 1
+    return _margins(*sensor_size), np.uint64(portion), np.uint32(row), np.uint32(brighter)
 
 
 def share(
@@ -127,7 +151,8 @@ def share(
     """
     kernel = specialize(
         template, ordered=ordered, on_sensor=on_sensor, _first_at=_first_at, _find=_find,
-        _BLOCK=_BLOCK, **constants,
+        _find_first=_find_first,
+        _margins=_margins, _SIGNS=_SIGNS, **constants,
     )  # fmt: skip
     parallel_for(
         lambda first, last: kernel(first, last, *arguments),
@@ -158,7 +183,6 @@ def _find(t, by_time, fixed, closed, size, keep_last, edges, limits, lost):
     n = high - low
     span = max(stop - start - (1 if closed else 0), 1)
     quotient, remainder = span // n_bins, span % n_bins  # b * span may overflow
-    edge = low
     for b in range(n_bins + 1):
         if by_time:
             if size == 0:
@@ -169,14 +193,15 @@ def _find(t, by_time, fixed, closed, size, keep_last, edges, limits, lost):
                 begin = stop - (n_bins - b) * size
             else:
                 begin = start + b * size
-            edge = _first_at(t, begin, edge, high)
+            edges[b] = begin
         elif size == 0:
-            edge = low + (b * n + n_bins - 1) // n_bins
+            edges[b] = low + (b * n + n_bins - 1) // n_bins
         elif keep_last:
-            edge = low + max(n - (n_bins - b) * size, 0)
+            edges[b] = low + max(n - (n_bins - b) * size, 0)
         else:
-            edge = low + min(b * size, n)
-        edges[b] = edge
+            edges[b] = low + min(b * size, n)
+    if by_time:
+        _find_first(t, low, high, edges)
     lost[0], lost[1], lost[2] = low, len(t) - high, n - (edges[n_bins] - edges[0])
 
 
@@ -191,48 +216,88 @@ def _first_at(t, time, low, high):
     return low
 
 
-def _visit(
-    first, last, bins, unit, events, starts, stops, edges, width, height, done, encoded, whole,
-    in_cache, arguments,
-):  # fmt: skip
-    """Fill `bins` of all recordings, counted in units, from number `first` to `last` - 1."""
-    scratch = np.zeros_like(encoded[0]) if in_cache else encoded[0]
+def _find_first(t, low, high, times):
+    """Replace times by the indices of the first events then or later.
+
+    All steps of one width are taken before the next: a processor asks for many places of the memory
+    at a time where none of them depends on another.
+    """
+    found = np.full(len(times), low)
+    width = 1
+    while width <= high - low:
+        width *= 2
+    while width > 1:
+        width //= 2
+        for b in range(len(times)):
+            next_ = found[b] + width
+            late = next_ <= high and t[min(next_, high) - 1] < times[b]
+            found[b] += width if late else 0
+    times[:] = found
+
+
+def _clear(first, last, encoded, blank):
+    """Fill the bins number `first` to `last` - 1 with a value."""
+    n_bins = encoded.shape[1]
     for item in range(first, last):
-        i = item * unit // len(bins)
+        encoded[item // n_bins, item % n_bins] = blank
+
+
+def _visit_recordings(
+    first, last, events, starts, stops, edges, sensor, done, encoded, n_images, blank, arguments
+):
+    """Fill all bins of the recordings from `first` to `last` - 1."""
+    images = np.empty((n_images, encoded.shape[2]), encoded.dtype)
+    for i in range(first, last):
         recording = events[starts[i] : stops[i]]
-        output = scratch if in_cache else encoded[i]
-        if whole and not in_cache:
-            output[:] = 0
-        for number in range(item * unit, (item + 1) * unit):
-            b = bins[number % len(bins)]
-            if done[i] and not _fill(recording, edges[i], output, i, b, width, height, arguments):
+        images[:] = blank
+        for b in range(encoded.shape[1]):
+            image, after = images[b % n_images], images[(b + 1) % n_images]
+            if done[i] and not _fill(
+                recording, edges[i], image, after, encoded[i, b], i, b, sensor, arguments
+            ):
                 done[i] = False
-        if in_cache:
-            values, target = output.reshape(-1), encoded[i].reshape(-1)
-            for k in range(len(values)):
-                target[k] = values[k]
-                values[k] = 0
 
 
-def _fill(recording, edges, output, i, b, width, height, arguments):
+def _visit_bins(
+    first, last, bins, events, starts, stops, edges, sensor, done, encoded, n_images, blank,
+    arguments,
+):  # fmt: skip
+    """Fill `bins` of all recordings, from number `first` to `last` - 1."""
+    for item in range(first, last):
+        i, b = item // len(bins), bins[item % len(bins)]
+        image, after = encoded[i, b], encoded[i, min(b + 1, encoded.shape[1] - 1)]
+        recording = events[starts[i] : stops[i]]
+        if done[i] and not _fill(recording, edges[i], image, after, image, i, b, sensor, arguments):
+            done[i] = False
+
+
+def _fill(recording, edges, image, after, target, i, b, sensor, arguments):
     """Fill a bin; return whether that could be done."""
-    begin, end = edges[b], edges[b + 1]
+    n_bins = len(edges) - 1
+    begin, end = edges[b], edges[min(b + 1, n_bins)]
     if b == 0 and not ordered(recording, 0, begin):
         return False
-    if b == len(edges) - 2 and not ordered(recording, end, len(recording)):
+    if b == n_bins - 1 and not ordered(recording, end, len(recording)):
         return False
-    opened = _open_bin(output, i, b, arguments)
-    while begin < end:
-        until = min(begin + _BLOCK, end)
-        if not ordered(recording, begin, until):
+    opened = _open_bin(image, after, i, b, arguments)
+    if begin < end:
+        before = recording["t"][max(begin - 1, 0)]
+        if not _add(recording[begin:end], before, sensor, opened, arguments):
             return False
-        if not on_sensor(recording[begin:until], width, height):
-            return False
-        if not _add(recording[begin:until], opened, arguments):
-            return False
-        begin = until
-    _close_bin(opened, output, i, b, arguments)
+    _close_bin(opened, image, target, i, b, arguments)
     return True
+
+
+def place_of(both, brighter, sensor):
+    """Return where an event's pixel is in an image, or -1 if it is off the sensor."""
+    margins, portion, row, further = sensor
+    if (both | (both + margins)) & np.uint32(_SIGNS) != 0:
+        return np.int64(-1)
+    x, y = both & np.uint32(0xFFFF), both >> np.uint32(16)
+    if _COARSE:
+        x = np.uint32((np.uint64(x) * portion) >> np.uint64(32))
+        y = np.uint32((np.uint64(y) * portion) >> np.uint64(32))
+    return np.int64(np.uint32(y * row + x + (further if brighter else np.uint32(0))))
 
 
 def ordered(events, begin, end):
@@ -244,23 +309,35 @@ def ordered(events, begin, end):
     return falls == 0
 
 
+def _margins(width, height):
+    """Return what added to both coordinates reaches their signs where these are off the sensor."""
+    return np.uint32((0x8000 - height) << 16 | (0x8000 - width))
+
+
 def on_sensor(events, width, height):
     """Tell whether all events lie on the sensor."""
-    x, y = events["x"], events["y"]
-    last_x, last_y = np.uint16(width - 1), np.uint16(height - 1)
-    off = 0
-    for k in range(len(events)):  # as an unsigned number, one below 0 is large
-        off |= (np.uint16(x[k]) > last_x) | (np.uint16(y[k]) > last_y)
-    return off == 0
+    xy, margins = events["xy"], _margins(width, height)
+    off = np.uint32(0)
+    for k in range(len(events)):
+        off |= xy[k] | (xy[k] + margins)
+    return (off & np.uint32(_SIGNS)) == 0
 
 
-def _open_bin(output, i, b, arguments):  # bound by `fill_bins`
+def hand_over(opened, image, target, i, b, arguments):
+    """Move the values of a bin to the output."""
+    if not IN_PLACE:
+        for k in range(len(target)):
+            target[k] = image[k]
+            image[k] = 0
+
+
+def _open_bin(image, after, i, b, arguments):  # bound by `fill_bins`
     raise NotImplementedError
 
 
-def _add(events, opened, arguments):  # bound by `fill_bins`
+def _add(events, before, sensor, opened, arguments):  # bound by `fill_bins`
     raise NotImplementedError
 
 
-def _close_bin(opened, output, i, b, arguments):  # bound by `fill_bins`
+def _close_bin(opened, image, target, i, b, arguments):  # bound by `fill_bins`
     raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import Edges, fill_bins, find_edges, pixel_numbers
+from ._bins_numba import Edges, fill_bins, find_edges, hand_over, place_of
 from ._event_image_reference import CHANNELS, ImagePlan
 
 dtype = np.float32  # of the images; bound by `fill_bins`
@@ -22,7 +22,6 @@ def encode_collection(
 ) -> np.ndarray:
     """Fill in images and the losses; return which recordings are done."""
     found = find_edges(X, plan.bins, lost, n_threads)
-    pixels = pixel_numbers(plan.sensor_size, plan.downsample)
     effects = np.array(
         [[_TIME if what == "time" else what for what in CHANNELS[name]] for name in plan.channels]
     )
@@ -31,11 +30,12 @@ def encode_collection(
         found.edges,
         plan.sensor_size,
         images,
-        (_spans(X, plan, found), effects, *pixels, images.dtype.type(limit)),
+        (_spans(X, plan, found), effects, images.dtype.type(limit)),
         open_bin=_open_image,
         add=_add,
-        close_bin=_close_image,
+        close_bin=hand_over,
         n_threads=n_threads,
+        downsample=plan.downsample,
         dtype=images.dtype.type,
     )
 
@@ -57,35 +57,33 @@ def _spans(X: EventCollection, plan: ImagePlan, found: Edges) -> np.ndarray:
     return spans
 
 
-def _open_image(images, i, b, arguments):
+def _open_image(image, after, i, b, arguments):
     """Return the image of a bin, of shape (n_channels, n_pixels), and its span of time."""
-    spans = arguments[0]
-    image = images[b]
-    return image.reshape(image.shape[0], -1), spans[i, b, 0], spans[i, b, 1]
+    spans, effects = arguments[:2]
+    return image.reshape(len(effects), -1), spans[i, b, 0], spans[i, b, 1]
 
 
-def _close_image(opened, images, i, b, arguments):
-    """Leave the image as it is."""
-
-
-def _add(events, opened, arguments):
+def _add(events, before, sensor, opened, arguments):
     """Add events to an image; return whether it could hold them."""
     image, begin, end = opened
-    _, effects, row, column, limit = arguments
-    x, y, t, p = events["x"], events["y"], events["t"], events["p"]
+    _, effects, limit = arguments
+    xy, t, p = events["xy"], events["t"], events["p"]
     for k in range(len(events)):
-        i = row[np.uint16(y[k])] + column[np.uint16(x[k])]
+        place = place_of(xy[k], p[k], sensor)
+        if place < 0 or t[k] < before:
+            return False
+        before = t[k]
         for channel in range(len(effects)):
             effect = effects[channel, 1 if p[k] else 0]
-            value = image[channel, i]
+            value = image[channel, place]
             if effect == _TIME:
-                image[channel, i] = dtype((t[k] - begin + 1) / (end - begin))
+                image[channel, place] = dtype((t[k] - begin + 1) / (end - begin))
             elif effect == 1:
                 if value == limit:
                     return False
-                image[channel, i] = value + dtype(1)
+                image[channel, place] = value + dtype(1)
             elif effect == -1:
                 if value == -limit:
                     return False
-                image[channel, i] = value - dtype(1)
+                image[channel, place] = value - dtype(1)
     return True

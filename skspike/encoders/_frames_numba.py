@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import fill_bins, find_edges, pixel_numbers
+from ._bins_numba import fill_bins, find_edges, hand_over, place_of
 from ._frames_reference import FramePlan
 
 dtype = np.float32  # of the frames; bound by `fill_bins`
@@ -27,72 +27,64 @@ def encode_collection(
 
     `limit` is the largest count that the dtype of the frames holds exactly.
     """
-    images = frames.reshape(len(X), plan.bins.n, *plan.image_shape)
     edges, _ = find_edges(X, plan.bins, lost, n_threads)
     sign = plan.values == "sign"
-    arguments = (
-        _ADD[plan.values],
-        *pixel_numbers(plan.sensor_size, plan.downsample),
-        np.uint64(math.prod(images.shape[3:]) if plan.n_polarities == 2 else 0),
-        2**31 - 1 if sign else frames.dtype.type(limit),
-    )
     return fill_bins(
         X,
         edges,
         plan.sensor_size,
-        images,
-        arguments,
+        frames.reshape(len(X), plan.bins.n, *plan.image_shape),
+        (_ADD[plan.values], 2**31 - 1 if sign else frames.dtype.type(limit)),
         open_bin=_open_sums if sign else _open_image,
         add=_add,
-        close_bin=_close_sums if sign else _close_image,
+        close_bin=_close_sums if sign else hand_over,
         n_threads=n_threads,
+        downsample=plan.downsample,
+        brighter=math.prod(plan.image_shape[1:]) if plan.n_polarities == 2 else 0,
         dtype=np.int32 if sign else frames.dtype.type,
     )
 
 
-def _open_image(images, i, b, arguments):
-    """Return the image of a bin, flattened."""
-    return images[b].reshape(-1)
+def _open_image(image, after, i, b, arguments):
+    """Return the image of a bin."""
+    return image
 
 
-def _close_image(image, images, i, b, arguments):
-    """Leave the image as it is."""
-
-
-def _open_sums(images, i, b, arguments):
+def _open_sums(image, after, i, b, arguments):
     """Return sums that the dtype of the frames may be too narrow for."""
-    return np.zeros(images[b].size, np.int32)
+    return np.zeros(len(image), np.int32)
 
 
-def _close_sums(sums, images, i, b, arguments):
-    """Write the signs of the sums to the image."""
-    image = images[b].reshape(-1)
+def _close_sums(sums, image, target, i, b, arguments):
+    """Write the signs of the sums."""
     for pixel in range(len(sums)):
-        image[pixel] = np.sign(sums[pixel])
+        target[pixel] = np.sign(sums[pixel])
 
 
-def _add(events, image, arguments):
+def _add(events, before, sensor, image, arguments):
     """Add events to an image; return whether it could hold them."""
-    how, row, column, brighter, limit = arguments
-    x, y, p = events["x"], events["y"], events["p"]
-    darker = np.uint64(0)
+    how, limit = arguments
+    xy, t, p = events["xy"], events["t"], events["p"]
     if how == _COUNT:
         for k in range(len(events)):
-            i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else darker)
-            value = image[i]
-            if value == limit:
+            place = place_of(xy[k], p[k], sensor)
+            if place < 0 or t[k] < before or image[place] == limit:
                 return False
-            image[i] = value + dtype(1)
+            before = t[k]
+            image[place] += dtype(1)
     elif how == _SUM:
         for k in range(len(events)):
-            i = row[np.uint16(y[k])] + column[np.uint16(x[k])]
-            value = image[i]
-            if value == (limit if p[k] else -limit):
+            place = place_of(xy[k], p[k], sensor)
+            if place < 0 or t[k] < before or image[place] == (limit if p[k] else -limit):
                 return False
-            image[i] = value + (dtype(1) if p[k] else dtype(-1))
+            before = t[k]
+            image[place] += dtype(1) if p[k] else dtype(-1)
     else:
         off = dtype(1) if how == _MARK else dtype(-1)
         for k in range(len(events)):
-            i = row[np.uint16(y[k])] + column[np.uint16(x[k])] + (brighter if p[k] else darker)
-            image[i] = dtype(1) if p[k] else off
+            place = place_of(xy[k], p[k], sensor)
+            if place < 0 or t[k] < before:
+                return False
+            before = t[k]
+            image[place] = dtype(1) if p[k] else off
     return True

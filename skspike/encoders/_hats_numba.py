@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import find_edges, on_sensor, ordered, share
+from ._bins_numba import PACKED, find_edges, on_sensor, ordered, share
 from ._hats_reference import HatsPlan
 
 _FAR = 40.0  # in units of tau: sums are related to a later time before they grow by more than e^40
@@ -33,8 +33,8 @@ def encode_collection(
     share(
         _visit_bands,
         len(X) * n_bands,
-        (n_bands, X.events, *X.bounds(), edges, *plan.sensor_size, float(plan.tau), plan.memory,
-         plan.cell_size, plan.of_polarity, tiles, done),
+        (n_bands, X.events.view(PACKED), *X.bounds(), edges, *plan.sensor_size, float(plan.tau),
+         plan.memory, plan.cell_size, plan.of_polarity, tiles, done),
         work=20 * X.n_events + histograms.size,
         n_threads=n_threads,
         real=histograms.dtype.type,
