@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
-CHUNKS_PER_THREAD = 4
+CHUNKS_PER_THREAD = 8  # with fewer, a piece that is a little larger keeps the others waiting
 
 _lock = threading.Lock()
 _worker = threading.local()
