@@ -28,6 +28,7 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """
 
     _parameter_constraints: dict = {"sensor_size": ["array-like", None], "n_jobs": [Integral, None]}
+    _whole = False  # whether an event is judged by others of its recording
 
     def _learn(self, X: EventCollection) -> None:
         """Learn from recordings; the sensor size is known."""
@@ -126,18 +127,19 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             if mask is not None:
                 keep[block.shown] = mask
 
-        self._for_each_block(X, mark)
+        self._for_each_block(X, mark, cut=not self._whole)
 
     def _collect(self, X: EventCollection, keep: np.ndarray, context) -> EventCollection:
         """Return a collection of the events in the mask, changed."""
-        lengths = np.empty(len(X), np.int64)
+        owners = np.concatenate([np.empty(0, np.int64), *(b.owners for b in blocks(X, cut=True))])
+        lengths = np.empty(len(owners), np.int64)
 
         def count(block: Block) -> None:
             kept = np.flatnonzero(keep[block.shown])
             ends = np.searchsorted(kept, np.cumsum(block.lengths))
             lengths[block.first : block.last] = np.diff(ends, prepend=0)
 
-        self._for_each_block(X, count)
+        self._for_each_block(X, count, cut=True)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         events = np.empty(offsets[-1], EVENT_DTYPE)
 
@@ -148,12 +150,16 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             np.take(X.events[block.stored], kept, out=out, mode="clip")
             self._change_block(out, block.with_lengths(lengths[block.first : block.last]), context)
 
-        self._for_each_block(X, fill)
+        self._for_each_block(X, fill, cut=True)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, lengths, len(X)))])
+        offsets = offsets.astype(np.int64)
         return X._from_parts(events, offsets, np.arange(len(X)), self._size_out())
 
-    def _for_each_block(self, X: EventCollection, body: Callable[[Block], None]) -> None:
+    def _for_each_block(
+        self, X: EventCollection, body: Callable[[Block], None], *, cut: bool
+    ) -> None:
         """Call `body` with every block of recordings, on `n_jobs` threads."""
-        todo = list(blocks(X))
+        todo = list(blocks(X, cut=cut))
 
         def run(start: int, stop: int) -> None:
             for block in todo[start:stop]:
@@ -175,7 +181,7 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             return
         x, y = columns
         k = np.argmax((x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1]))
-        i = block.first + np.searchsorted(np.cumsum(block.lengths), k, side="right")
+        i = block.owners[np.searchsorted(np.cumsum(block.lengths), k, side="right")]
         i = i if numbers is None else numbers[i]
         raise ValueError(
             f"Events of X of {type(self).__name__} must lie on the sensor of size {size}. "
@@ -225,32 +231,52 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
 
 class Block:
-    """Recordings `first` to `last` - 1 of a collection, whose events lie side by side."""
+    """Recordings or parts of them, number `first` to `last` - 1, whose events lie side by side."""
 
-    def __init__(self, first: int, last: int, lengths: np.ndarray, stored: slice, shown: slice):
-        self.first, self.last = first, last
+    def __init__(self, first: int, owners: np.ndarray, lengths: np.ndarray, stored, shown):
+        self.first, self.last = first, first + len(owners)
+        self.owners = owners  # (last - first,): the recordings, by number
         self.lengths = lengths  # (last - first,)
-        self.stored = stored  # in the buffer
-        self.shown = shown  # in the events of all recordings shown
+        self.stored = stored  # where in the buffer; a slice
+        self.shown = shown  # where in the events of all recordings shown; a slice
 
     def with_lengths(self, lengths: np.ndarray) -> Block:
         """Return the block with other numbers of events."""
-        return Block(self.first, self.last, lengths, self.stored, self.shown)
+        return Block(self.first, self.owners, lengths, self.stored, self.shown)
 
     def spread(self, per_recording: np.ndarray) -> np.ndarray:
         """Return for each event of the block the value of its recording, of all recordings'."""
-        return np.repeat(per_recording[self.first : self.last], self.lengths)
+        return np.repeat(per_recording[self.owners], self.lengths)
 
 
-def blocks(X: EventCollection) -> Iterator[Block]:
-    """Cut a collection into blocks of about `_BLOCK` events, at the bounds of recordings."""
+def blocks(X: EventCollection, *, cut: bool = False) -> Iterator[Block]:
+    """Divide a collection into blocks of about `_BLOCK` events, at the bounds of recordings.
+
+    With `cut`, longer recordings are cut into parts.
+    """
     if len(X) == 0:
         return
     starts, stops = X.bounds()
+    owners = np.arange(len(X))
+    if cut:
+        owners, begins, ends = cut_into(np.maximum(-(-X.lengths // _BLOCK), 1), X.lengths)
+        starts, stops = starts[owners] + begins, starts[owners] + ends
     lengths = stops - starts
     shown = np.concatenate([[0], np.cumsum(lengths)])
-    apart = (np.diff(X.index) != 1) | (np.diff(shown[:-1] // _BLOCK) > 0)
-    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(X)]
+    apart = (starts[1:] != stops[:-1]) | (np.diff(shown[:-1] // _BLOCK) > 0)
+    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(owners)]
     for first, last in itertools.pairwise(edges):
         stored = slice(starts[first], stops[last - 1])
-        yield Block(first, last, lengths[first:last], stored, slice(shown[first], shown[last]))
+        where = slice(shown[first], shown[last])
+        yield Block(first, owners[first:last], lengths[first:last], stored, where)
+
+
+def cut_into(n_parts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return of each part of recordings its recording, its first event and the one after its last.
+
+    `n_parts` and `lengths` are of all recordings; the parts of one are about equally long.
+    """
+    owners = np.repeat(np.arange(len(lengths)), n_parts)
+    number = np.arange(len(owners)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
+    begins, ends = (lengths[owners] * k // n_parts[owners] for k in (number, number + 1))
+    return owners, begins, ends

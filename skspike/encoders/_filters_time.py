@@ -17,6 +17,7 @@ class TimeFilter(EventFilter):
     """
 
     _walk: str
+    _whole = True
 
     def _keep_recording(self, events: np.ndarray) -> np.ndarray:
         """Return a mask of the events of one recording, in any order."""

@@ -76,6 +76,7 @@ class Resize(EventFilter):
         "keep": [StrOptions({"all", "rate"})],
         **EventFilter._parameter_constraints,
     }
+    _whole = True
 
     def __init__(self, size=0.5, *, keep="all", sensor_size=None, n_jobs=None):
         self.size = size

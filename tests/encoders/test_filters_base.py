@@ -1,5 +1,6 @@
 """What holds for every cleaning step."""
 
+import itertools
 import pickle
 import re
 
@@ -231,15 +232,21 @@ def test_blocks_cover_what_is_shown(monkeypatch):
 
     monkeypatch.setattr(_filters_base, "_BLOCK", 50)
     X = drawn(20, n_events=40)
-    for view in (X, X[3:9], X[[4, 5, 6, 2, 2, 3]], X[::-1], X[[0]], X[[]]):
-        found = list(blocks(view))
+    views = (X, X[3:9], X[[4, 5, 6, 2, 2, 3]], X[::-1], X[[0]], X[[]])
+    for view, cut in itertools.product(views, (False, True)):
+        found = list(blocks(view, cut=cut))
         events = [view.events[block.stored] for block in found]
         expected = np.concatenate([np.empty(0, EVENT_DTYPE), *view])
         assert np.array_equal(np.concatenate([np.empty(0, EVENT_DTYPE), *events]), expected)
-        assert [i for b in found for i in range(b.first, b.last)] == list(range(len(view)))
+        owners = np.concatenate([np.empty(0, int), *(b.owners for b in found)])
+        assert np.array_equal(np.unique(owners), np.arange(len(view)))
+        assert [i for b in found for i in range(b.first, b.last)] == list(range(len(owners)))
+        lengths = np.concatenate([np.empty(0, int), *(b.lengths for b in found)])
+        assert np.array_equal(np.bincount(owners, lengths, len(view)), view.lengths)
         for block, part in zip(found, events, strict=True):
             assert len(part) == block.lengths.sum() == block.shown.stop - block.shown.start
     assert len(list(blocks(X))) > 5
+    assert [len(b.owners) for b in blocks(drawn(2, n_events=120)[1:], cut=True)] == [2, 1]
     assert [b.last - b.first for b in blocks(X[[4, 5, 6, 2, 2, 3]])] == [3, 1, 2]
 
 

@@ -48,3 +48,35 @@ def test_recordings_out_of_order_keep_their_order(cleaner):
         assert np.array_equal(np.sort(after["t"]), expected["t"])
         assert is_subsequence(after, before)
     assert (np.diff(cleaned[4]["t"]) < 0).any()
+
+
+@pytest.mark.parametrize(("duration", "n_pieces"), [(1, 16), (3, 16), (7, 8), (25, 2), (10**6, 1)])
+def test_threads_share_a_long_recording(monkeypatch, duration, n_pieces):
+    from skspike.encoders import _filters_numba
+
+    monkeypatch.setattr(_filters_numba, "_GRAIN", 20)
+    X = drawn(2, n_events=900)[1:]  # some 15 at a time
+    pieces, cut = [], _filters_numba._cut
+
+    def spy(*args):
+        pieces.append(cut(*args))
+        return pieces[-1]
+
+    monkeypatch.setattr(_filters_numba, "_cut", spy)
+    cleaner = Denoise(duration, neighborhood="diamond").fit(X)
+    expected = cleaner.transform(X)[0]
+    assert np.array_equal(cleaner.set_params(n_jobs=2).transform(X)[0], expected)
+    assert [len(p[0]) for p in pieces] == [1, n_pieces]
+
+
+def test_a_piece_out_of_order_declines_the_recording(monkeypatch):
+    from skspike.encoders import _filters_numba
+
+    monkeypatch.setattr(_filters_numba, "_GRAIN", 20)
+    events = drawn(2, n_events=900)[1]
+    events = np.concatenate([events[:500], events[500:600][::-1], events[600:]])
+    X = EventCollection([events])
+    cleaner = Denoise(5, n_jobs=2).fit(X)
+    assert not cleaner._mark_compiled(X, np.ones(900, bool)).any()
+    expected = Denoise(5).fit_transform(X)[0]
+    assert np.array_equal(cleaner.transform(X)[0], expected)
