@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 
 from skspike import EventCollection
 from skspike._events import EVENT_DTYPE
@@ -156,48 +157,59 @@ def bench(
     peer: Callable,
     X: EventCollection,
     target: float,
-    shared: float | None = 1.7,
+    many: EventCollection,
 ) -> None:
-    """Encode recordings: on all threads against tonic, and against one thread."""
-    encoder.fit(X)
-
-    def with_jobs(n_jobs: int) -> Arm:
-        def work() -> object:
-            return encoder.set_params(n_jobs=n_jobs).transform(X)
-
-        return Arm(work)
+    """Encode recordings against tonic, and what has work for all threads against one thread."""
 
     def build() -> Arm:
         transform, recordings = peer(X, encoder), for_tonic(X)
-        encoder.fit(X)
         return Arm(lambda: [transform(recording) for recording in recordings])
 
-    encoded = encoder.transform(X)
+    pairs = [(JOBS, "tonic", Target(target)), ("1 job", "tonic", Target())]
+    both_jobs = (JOBS, "1 job", Target(1.7))
+    if many is X:
+        race(setting, name, encoder, X, {"tonic": build}, [*pairs, both_jobs])
+    else:
+        race(setting, name, encoder, X, {"tonic": build}, pairs)
+        race(setting, name, encoder, many, {}, [both_jobs])
+
+
+def race(
+    setting: Setting, name: str, encoder, X: EventCollection, peers: dict, pairs: list
+) -> None:
+    """Encode recordings with all threads, with one, and with the peers."""
+
+    def with_jobs(n_jobs: int) -> Arm:
+        mine = clone(encoder).set_params(n_jobs=n_jobs).fit(X)
+        return Arm(lambda: mine.transform(X))
+
+    encoded = encoder.fit(X).transform(X)
     n_bytes = X.n_events * EVENT_DTYPE.itemsize
     n_bytes += encoded.nbytes if isinstance(encoded, np.ndarray) else encoded.events.nbytes
     rate = copy_bandwidth(setting.place, 2**20 if setting.tiny else 2**28)
     why = f"events read and output written, {n_bytes / 1e6:.4g} MB at {rate / 1e9:.4g} GB/s"
-    pairs = [(JOBS, "tonic", Target(target)), ("1 job", "tonic", Target())]
     compare(
         setting,
         "encoders",
         f"{name}, {name_of(X)}",
         ours={JOBS: with_jobs(THREADS), "1 job": with_jobs(1)},
-        peers={"tonic": build},
-        pairs=[*pairs, (JOBS, "1 job", Target(shared))],
+        peers=peers,
+        pairs=pairs,
         inputs=[()],
         limits={JOBS: Limit(n_bytes / rate, why), "1 job": Limit(n_bytes / rate, why)},
     )
 
 
-def bench_short(setting: Setting, name: str, encoder, peer, target: float, n: int) -> None:
+def bench_short(setting: Setting, name: str, encoder, peer, target: float, n: int, n_many: int):
     """Encode short recordings."""
-    bench(setting, name, encoder, peer, short_recordings(setting.pick(n, n, 3)), target)
+    X, many = (short_recordings(setting.pick(size, size, 3)) for size in (n, n_many))
+    bench(setting, name, encoder, peer, X, target, many)
 
 
-def bench_long(setting: Setting, name: str, encoder, peer, target: float, n: int) -> None:
+def bench_long(setting: Setting, name: str, encoder, peer, target: float, n: int, n_many: int):
     """Encode a long recording."""
-    bench(setting, name, encoder, peer, long_recording(setting.pick(n, n, 3000)), target)
+    X, many = (long_recording(setting.pick(size, size, 3000)) for size in (n, n_many))
+    bench(setting, name, encoder, peer, X, target, many)
 
 
 # A collection that is larger than the memory one may take ----------------------------------------
@@ -252,30 +264,38 @@ def bench_mapped(setting: Setting) -> None:
 
 
 def _cases(name, encoder, peer, short: tuple, long: tuple) -> dict[str, Callable]:
-    """Return the cases of an encoder, each with its target and size."""
+    """Return the cases of an encoder: target, size for tonic, size for several threads of each."""
     key = name.lower().replace(" ", "-")
     make = functools.partial(functools.partial, name=name, encoder=encoder, peer=peer)
+    sizes = ("target", "n", "n_many")
     return {
-        f"{key}-short": make(bench_short, target=short[0], n=short[1]),
-        f"{key}-long": make(bench_long, target=long[0], n=long[1]),
+        f"{key}-short": make(bench_short, **dict(zip(sizes, short, strict=True))),
+        f"{key}-long": make(bench_long, **dict(zip(sizes, long, strict=True))),
     }
 
+
+SHORT, LONG = 1000, 20_000_000
 
 # tonic's loops over events would take minutes for sizes that ours takes milliseconds for.
 CASES = {
     **_cases(
         "FrameEncoder", FrameEncoder(N_BINS, split="time", dtype="int16"), tonic_frames,
-        (4.0, 1000), (2.0, 20_000_000),
+        (4.0, SHORT, SHORT), (2.0, LONG, LONG),
     ),
-    **_cases("VoxelEncoder", VoxelEncoder(N_BINS), tonic_voxels, (10.0, 1000), (10.0, 20_000_000)),
+    **_cases(
+        "VoxelEncoder", VoxelEncoder(N_BINS), tonic_voxels,
+        (10.0, SHORT, SHORT), (10.0, LONG, LONG),
+    ),
     **_cases(
         "TimeSurfaceEncoder", TimeSurfaceEncoder(N_BINS), tonic_surfaces,
-        (50.0, 1000), (50.0, 20_000_000),
+        (50.0, SHORT, SHORT), (50.0, LONG, LONG),
     ),
-    **_cases("HATS", TimeSurfaceEncoder(**HATS), tonic_hats, (50.0, 20), (50.0, 20_000)),
+    **_cases(
+        "HATS", TimeSurfaceEncoder(**HATS), tonic_hats, (50.0, 20, SHORT), (50.0, 20_000, LONG)
+    ),
     **_cases(
         "Denoise", Denoise(10_000, neighborhood="diamond"), tonic_denoise,
-        (20.0, 100), (20.0, 200_000),
+        (20.0, 100, SHORT), (20.0, 200_000, LONG),
     ),
     "mapped": bench_mapped,
 }  # fmt: skip
