@@ -15,7 +15,7 @@ from .._events import EventCollection
 from ._bins_numba import Edges, by_recording, fill_bins, find_edges, place_of, share
 from ._time_surface_reference import SurfacePlan
 
-dtype, _power = np.float32, None  # of the surfaces; bound by `fill_bins`
+dtype, _power, IN_PLACE = np.float32, None, False  # bound by `fill_bins`
 
 
 def encode_collection(
@@ -92,10 +92,14 @@ def _close_surface(opened, image, surface, i, b, arguments):
     reading, next_ = readings[i, b], readings[i, min(b + 1, readings.shape[1] - 1)]
     whole = math.floor(reading)
     rest, passes = dtype(reading - whole), dtype(math.floor(next_) - whole)
-    for pixel in range(len(surface)):
-        age = image[pixel]
-        image[pixel] = age + passes
-        surface[pixel] = _power((age + rest) * rate)
+    if IN_PLACE:  # a loop over two names of one array would not vectorise
+        for pixel in range(len(surface)):
+            surface[pixel] = _power((surface[pixel] + rest) * rate)
+    else:
+        for pixel in range(len(surface)):
+            age = image[pixel]
+            image[pixel] = age + passes
+            surface[pixel] = _power((age + rest) * rate)
 
 
 def _power_double(x):
