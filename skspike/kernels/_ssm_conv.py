@@ -67,10 +67,11 @@ def ssm_conv(
     -----
     Gradients flow to `x` and the kernels, and these are all that is kept for that. The cost grows
     with ``n_steps * log(n_steps)``; the numba backend rounds the number of steps up to a power of
-    two. It takes samples in pairs, and channels by as many as fill a vector register. Its results
-    do not depend on the number of threads. Numbers of 16 bits are computed in float32. As the steps
-    are computed together, an infinity or NaN anywhere spreads over all of them, and over the sample
-    beside it.
+    two. It takes samples in pairs, and channels by as many as fill a vector register; where they
+    are few, samples fill it together if their number has a suitable divisor. Its results do not
+    depend on the number of threads. Numbers of 16 bits are computed in float32. As the steps are
+    computed together, an infinity or NaN anywhere spreads over all of them, and over another
+    sample.
 
     References
     ----------

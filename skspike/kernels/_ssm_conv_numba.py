@@ -1,7 +1,8 @@
 """Convolutions over time for the CPU: Fourier transforms of our own, on the layout as it is.
 
 The channels of a step lie side by side and fill the lanes of the vector registers, so that nothing
-is transposed. Two samples share a complex sequence: the kernels are real, and keep its parts apart.
+is transposed. Where they are few, several samples that follow each other fill the lanes together.
+Two samples share a complex sequence: the kernels are real, and keep its parts apart.
 
 A convolution on a circle of 2 M >= 2 T lags is the sum of two on a circle of M: one of `x` as it
 is, for the even frequencies, and one of `x` times ``exp(-i pi t / M)``, for the odd ones. That
@@ -318,7 +319,8 @@ def _both_gradients(
         run(*arrays, work.roots, work.plan, work.scratch(3), start, stop)
 
     _run(body, work.n_blocks * n_parts, x)
-    return dx, torch.from_numpy(parts.reshape(shape).sum(0)[..., : x.shape[2]])
+    total = torch.from_numpy(parts.reshape(shape).sum(0)[..., : work.lay[2]])
+    return dx, total.unflatten(2, (-1, x.shape[2])).sum(2)
 
 
 def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
@@ -326,15 +328,18 @@ def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
     real = numpy_dtype(x.dtype)
     n_steps, n_samples, n_channels = x.shape
     n, lanes = max(8, 1 << (n_steps - 1).bit_length()), n_lanes(real)
+    n_together = _together(n_samples, n_channels, lanes)
+    n_samples, n_channels = n_samples // n_together, n_channels * n_together
     n_blocks = -(-n_channels // lanes)
     spectra = aligned(n_blocks * 2 * n * 2 * lanes, real)
     layout = (n_steps, n_samples, n_channels), n, n_blocks, -(-n_samples // 2)
     work = Work(spectra, *layout, half_roots(n, real), make_plan(n, real))
+    kernel = kernel.repeat(1, n_together)
     behind = kernel.new_empty(0)
     if reverse_kernel is not None:
         gap = kernel.new_zeros(n - len(reverse_kernel), n_channels)
-        behind = torch.cat([gap, reverse_kernel.flip(0)]) / (2 * n)
-    kernels = [flat(a) for a in ((kernel / (2 * n)).contiguous(), behind)]
+        behind = torch.cat([gap, reverse_kernel.flip(0).repeat(1, n_together)]) / (2 * n)
+    kernels = [flat(a) for a in (kernel / (2 * n), behind)]
     run = _kernel(_transform_kernel, real)
     sizes = (len(kernel), 1, n_channels), n, work.roots, work.plan
 
@@ -343,6 +348,12 @@ def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
 
     _run(body, n_blocks, kernel)
     return work
+
+
+def _together(n_samples: int, n_channels: int, lanes: int) -> int:
+    """Return how many samples fill the lanes together: so many that their channels fit."""
+    room = lanes // n_channels
+    return max((n for n in range(1, room + 1) if n_samples % n == 0), default=1)
 
 
 def flat(x: Tensor) -> np.ndarray:
