@@ -1,4 +1,4 @@
-"""Numbers in compiled templates: bfloat16, which numba does not know, and sums by vectors.
+"""Numbers in compiled templates: bfloat16, which numba does not know, sums and powers by vectors.
 
 The bits of a bfloat16 travel as uint16.
 """
@@ -64,3 +64,21 @@ def add_reordered(total, value):
     That order is chosen when the loop is compiled: equal numbers give an equal sum in every run.
     """
     return _add_reordered(total, value)
+
+
+def exp_float32(x):
+    """Return the exponential of a float32, to two units in its last place, with no call inside.
+
+    So loops of it become vector instructions. Outside of [-87, 88] it is that of the nearer end.
+    """
+    x = np.float32(-87) if x < np.float32(-87) else x  # not `max`: NaN stays NaN
+    x = np.float32(88) if x > np.float32(88) else x
+    half_way = np.float32(1.5 * 2**23)  # where neighbours are 1 apart
+    n = (x * np.float32(1 / np.log(2)) + half_way) - half_way
+    # exp(x) = 2**n exp(rest), with log(2) in two parts of which n times the first is exact
+    rest = (x - n * np.float32(0.693359375)) + n * np.float32(0.693359375 - np.log(2))
+    power = np.float32(1 / 5040)
+    for factorial in (720, 120, 24, 6, 2, 1, 1):
+        power = power * rest + np.float32(1 / factorial)
+    scale = _float_of_bits(np.uint32((np.int32(n) + np.int32(127)) << np.int32(23)))
+    return power * scale

@@ -1,4 +1,4 @@
-"""Numbers in compiled templates: bfloat16 against torch's own conversion, sums by vectors."""
+"""Numbers in compiled templates: bfloat16 against torch's own conversion, sums and powers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from skspike._compile_numba import specialize
-from skspike._floats_numba import add_reordered, load_bfloat16, store_bfloat16
+from skspike._floats_numba import add_reordered, exp_float32, load_bfloat16, store_bfloat16
 
 load = store = add = real = None  # bound by `specialize`
 
@@ -68,3 +68,14 @@ def test_reordered_sums_add_several_numbers_at_once():
     total = specialize(_sum_all, add=add_reordered, real=np.float32)(values)
     assert np.cumsum(values)[-1] == 1
     assert 1.01 < total < 1.04
+
+
+def test_exponentials_of_float32():
+    x = np.concatenate([np.linspace(-87, 88, 100_001), [-0.0, 1e-30, 1, -1, 1e-8]])
+    x = x.astype(np.float32)
+    found, expected = np.empty_like(x), np.exp(x.astype(np.float64))
+    specialize(_load_all, load=exp_float32, real=np.float32)(x, found)
+    assert np.abs(found / expected - 1).max() < 2**-22
+    far = np.array([-np.inf, -1e4, 1e4, np.inf, np.nan], np.float32)
+    specialize(_load_all, load=exp_float32, real=np.float32)(far, ends := np.empty_like(far))
+    np.testing.assert_array_equal(ends, found[[0, 0, 100_000, 100_000, -1]] * [1, 1, 1, 1, np.nan])

@@ -4,6 +4,7 @@ from ._adaptive_lif import adaptive_lif
 from ._divide_by_threshold import divide_by_threshold
 from ._fire_at import fire_at
 from ._fixed_point import fixed_point_membrane
+from ._gated_linear import gated_linear
 from ._lif import lif
 from ._linear_scan import linear_scan
 from ._memory import empty_cache
@@ -20,6 +21,7 @@ __all__ = [
     "empty_cache",
     "fire_at",
     "fixed_point_membrane",
+    "gated_linear",
     "lif",
     "linear_scan",
     "norm_lif",
