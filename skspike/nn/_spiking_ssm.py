@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice
+from ..kernels import gated_linear
 from ._s4d import S4D
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._steps import BatchNorm1d, Dropout
@@ -14,6 +15,18 @@ NORMS = {"layer": nn.LayerNorm, "batch": BatchNorm1d}
 PLACES = ("before", "after", "unused")
 
 State = tuple[Tensor, Tensor]  # of the state space model and of the neurons
+
+
+class GatedLinear(nn.Linear):
+    """A matrix that mixes channels, half of whose results gate the others."""
+
+    def __init__(self, n_channels: int, backend: str = "auto") -> None:
+        super().__init__(n_channels, 2 * n_channels)
+        self.backend = backend
+
+    def forward(self, s: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Return the gated mixture of all steps, added to a residual."""
+        return gated_linear(s, self.weight, self.bias, residual, backend=self.backend)
 
 
 class SpikingSSMBlock(nn.Module):
@@ -111,7 +124,7 @@ class SpikingSSMBlock(nn.Module):
             n_channels, mode, decay, n_rounds, learnable_threshold, shared_threshold, backend
         )
         self.dropout = Dropout(dropout)
-        self.mix = nn.Linear(n_channels, 2 * n_channels)
+        self.mix = GatedLinear(n_channels, backend)
 
     def forward(self, x: Tensor, valid: Tensor | None = None, form: str = "parallel") -> Tensor:
         """Return the output of all steps.
@@ -134,7 +147,7 @@ class SpikingSSMBlock(nn.Module):
         z = self._normalize(x, valid) if self.norm_place == "before" else x
         if valid is not None:  # some see what follows, and a Fourier transform rounds by all
             z = torch.where(valid[..., None], z, 0.0)
-        y = x + self._gate(self.neuron(self.ssm(z, form)))
+        y = self._gate(x, self.neuron(self.ssm(z, form)))
         return self._normalize(y, valid) if self.norm_place == "after" else y
 
     def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -166,12 +179,14 @@ class SpikingSSMBlock(nn.Module):
         z = self.norm(x) if self.norm_place == "before" else x
         z, modes = self.ssm.stream(z, modes)
         s, potential = self.neuron.stream(z, potential)
-        y = x + self._gate(s)
+        y = self._gate(x, s)
         return self.norm(y) if self.norm_place == "after" else y, (modes, potential)
 
-    def _gate(self, s: Tensor) -> Tensor:
-        """Mix the channels of spikes."""
-        return self.dropout(nn.functional.glu(self.mix(self.dropout(s))))
+    def _gate(self, x: Tensor, s: Tensor) -> Tensor:
+        """Mix the channels of spikes, and add that to the input."""
+        if self.training and self.dropout.p > 0:
+            return x + self.dropout(self.mix(self.dropout(s)))
+        return self.mix(s, x)
 
     def _normalize(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """Normalise; the statistics of a batch are those of the steps that belong to a sample."""
