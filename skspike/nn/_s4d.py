@@ -131,8 +131,7 @@ class S4D(nn.Module):
         check_choice("S4D", "form", form, FORMS)
         self._check(x)
         respond = self._convolve if form == "parallel" else self._scan
-        y = own_steps(respond(all_steps(x)))
-        return torch.addcmul(y, self.d.to(y.dtype), x)
+        return own_steps(respond(all_steps(x)))
 
     def stream(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the response to some steps, and the state after them.
@@ -163,7 +162,7 @@ class S4D(nn.Module):
         self._check(x)
         a, c = self.discretize()
         y, state = linear_scan(x, a.exp(), c[0], state, backend=self.backend)
-        return torch.addcmul(y, self.d.to(y.dtype), x), state
+        return self._pass_on(x, y), state
 
     def discretize(self) -> tuple[Tensor, Tensor]:
         """Return the modes in steps of the input.
@@ -202,8 +201,9 @@ class S4D(nn.Module):
     def _convolve(self, x: Tensor) -> Tensor:
         """Convolve with the responses of one or both directions."""
         a, c = self.discretize()
-        kernels = [ssm_kernel(a, direction, len(x), backend=self.backend) for direction in c]
-        return ssm_conv(x, *kernels, backend=self.backend)
+        kernel, *ahead = (ssm_kernel(a, ways, len(x), backend=self.backend) for ways in c)
+        kernel = torch.cat([kernel[:1] + self.d, kernel[1:]])  # D is a response without delay
+        return ssm_conv(x, kernel, *ahead, backend=self.backend)
 
     def _scan(self, x: Tensor) -> Tensor:
         """Go through time once in each direction."""
@@ -212,7 +212,11 @@ class S4D(nn.Module):
         if self.bidirectional:  # what looks ahead does not see its own step
             ahead, _ = linear_scan(x.flip(0), a.exp(), c[1], backend=self.backend)
             y = y + nn.functional.pad(ahead[:-1].flip(0), (0, 0, 0, 0, 0, 1))
-        return y
+        return self._pass_on(x, y)
+
+    def _pass_on(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add what passes without delay to the response of the modes."""
+        return torch.addcmul(y, self.d.to(y.dtype), x)
 
     def extra_repr(self) -> str:
         """Show the size in the module's repr."""
