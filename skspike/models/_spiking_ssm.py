@@ -282,11 +282,17 @@ def pool(x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
     if readout == "steps":
         return x
     if lengths is None:
-        return x.mean(0, keepdim=True) if readout == "mean" else x[-1:]
+        return _mean(x) if readout == "mean" else x[-1:]
     if readout == "last":
         return x.gather(0, (lengths - 1)[None, :, None].expand(1, -1, x.shape[2]))
     total = torch.where(within(lengths, len(x))[..., None], x, 0.0).sum(0, keepdim=True)
     return total / lengths[:, None]
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Return the mean over steps; torch's own would divide its gradient anew for each of them."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return (x.sum(0, keepdim=True, dtype=wide) / len(x)).to(x.dtype)
 
 
 def _encoder(in_channels: int, vocabulary_size: int | None, width: int) -> nn.Module:
