@@ -13,7 +13,6 @@ from ._lif import check_input
 from ._ops import define
 
 FUSED = (torch.float32, torch.float64)
-WIDEST = 16  # channels up to which it pays not to leave the products to a library of matrices
 
 
 def gated_linear(
@@ -42,8 +41,8 @@ def gated_linear(
     residual : Tensor, default=None
         What the result is added to, :math:`r`, in the shape of `x`; None stands for 0.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
-        As in :func:`lif`. With at most 16 channels, of float32 or float64 on the CPU, ``"numba"``
-        is fused; all else is torch's own.
+        As in :func:`lif`. Where some samples fill a vector register of the CPU, as those of 1, 2,
+        4, 8 or mostly 16 channels do in float32, ``"numba"`` is fused; all else is torch's own.
 
     Returns
     -------
@@ -98,10 +97,18 @@ def gated_linear(
 
 def _fits(x: Tensor, *others: Tensor | None) -> bool:
     """Tell whether tensors are such as the twin is made for."""
-    if x.dtype not in FUSED or not 1 <= x.shape[-1] <= WIDEST or x.ndim < 2 or x.numel() == 0:
+    if x.dtype not in FUSED or x.ndim < 2 or x.numel() == 0 or not _fill(x.dtype, x.shape[-1]):
         return False
     alike = all(other is None or other.dtype == x.dtype for other in others)
     return alike and not torch.is_autocast_enabled("cpu")
+
+
+@torch.compiler.assume_constant_result
+def _fill(dtype: torch.dtype, n_channels: int) -> bool:
+    """Tell whether samples of so many channels fill a vector register of this machine."""
+    from ._gated_linear_numba import serves
+
+    return serves(dtype, n_channels)
 
 
 def _run(x, weight, bias, residual):
