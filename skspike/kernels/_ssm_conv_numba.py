@@ -42,7 +42,7 @@ down2 = down4 = down8 = down8_last = up2 = up4 = up8 = up8_last = None
 
 N_LOW = 2  # passes in the first cache: blocks of 64 numbers
 AHEAD = 16  # steps that are fetched before they are needed: they lie far apart in memory
-N_PARTS = 16  # the least number of pieces of work for threads, if there are enough samples
+N_PARTS = 16  # pieces of work for threads, if there are enough samples
 GRAIN = 2**17  # numbers of the input, below 1 ms: for less, a second thread costs too much
 
 
@@ -306,7 +306,7 @@ def _both_gradients(
     """Return the gradients to `x`, and, times 2 n, to what the circle holds, (kernels, n, H)."""
     dx = empty_dense(x)
     work = prepare(x, kernel, reverse_kernel)
-    n_parts = max(1, min(work.n_pairs, N_PARTS // work.n_blocks))
+    n_parts = _n_parts(work.n_pairs, work.n_blocks)
     real = work.spectra.dtype
     # what comes from each part of the samples
     shape = n_parts, n_kernels, work.n, work.n_blocks * n_lanes(real)
@@ -321,6 +321,15 @@ def _both_gradients(
     _run(body, work.n_blocks * n_parts, x)
     total = torch.from_numpy(parts.reshape(shape).sum(0)[..., : work.lay[2]])
     return dx, total.unflatten(2, (-1, x.shape[2])).sum(2)
+
+
+def _n_parts(n_pairs: int, n_blocks: int) -> int:
+    """Return into how many parts to split pairs of samples.
+
+    Each takes a transform of its own beside the three of a pair: two pairs share it, unless there
+    are few.
+    """
+    return max(1, min(n_pairs, max(4, n_pairs // 2), N_PARTS // n_blocks))
 
 
 def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
