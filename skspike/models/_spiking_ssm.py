@@ -115,6 +115,7 @@ class SpikingSSM(nn.Module):
         y : Tensor of shape (1, n_samples, n_classes), or (n_steps, n_samples, n_classes)
             The output, of each step with ``readout="steps"``.
         """
+        lengths = shorter(lengths, *x.shape[:2])
         x = self.features(x, lengths, form)
         return self.decoder(pool(x, lengths, self.readout))
 
@@ -135,9 +136,8 @@ class SpikingSSM(nn.Module):
         z : Tensor of shape (n_steps, n_samples, width)
             The features.
         """
-        valid = None
+        lengths, valid = shorter(lengths, *x.shape[:2]), None
         if lengths is not None:
-            check_lengths(lengths, *x.shape[:2])
             valid = within(lengths, len(x))
             x = torch.where(valid.reshape(*valid.shape, *(1 for _ in x.shape[2:])), x, 0)
         x = self.encoder(x)
@@ -262,10 +262,12 @@ class SpikingSSMMatcher(nn.Module):
         return self.body.slow_parameters()
 
 
-def check_lengths(lengths: Tensor, n_steps: int, n_samples: int) -> None:
-    """Raise unless there is a number of steps for each sample."""
+def shorter(lengths: Tensor | None, n_steps: int, n_samples: int) -> Tensor | None:
+    """Return numbers of steps, None if all are whole; raise unless there is one for each sample."""
+    if lengths is None:
+        return None
     if lengths.shape == (n_samples,) and lengths.min() >= 1 and lengths.max() <= n_steps:
-        return
+        return None if lengths.min() == n_steps else lengths
     raise ValueError(
         f"The 'lengths' parameter of SpikingSSM must be {n_samples} ints in the range "
         f"[1, {n_steps}]. Got {lengths.tolist()} instead."

@@ -282,6 +282,18 @@ def test_what_the_output_is_read_from(readout):
         torch.testing.assert_close(y[:, i], expected, rtol=0, atol=1e-12)
 
 
+def test_whole_sequences_need_no_masks():
+    model, x = build(), draw()
+    whole = torch.full((N,), T)
+    kept: dict[bool, list] = {False: [], True: []}
+    for given, found in kept.items():
+        with torch.autograd.graph.saved_tensors_hooks(found.append, lambda i: i):
+            y = model(x, whole if given else None)
+        found.append(y)
+    assert len(kept[True]) == len(kept[False])
+    assert torch.equal(kept[True][-1], kept[False][-1])
+
+
 @pytest.mark.parametrize("lengths", [[40, 17, 0], [41, 17, 1], [40, 17], [[40, 17, 1]]])
 def test_lengths_that_do_not_fit(lengths):
     message = (
