@@ -9,7 +9,7 @@ is, for the even frequencies, and one of `x` times ``exp(-i pi t / M)``, for the
 spares the half of the input that would be zero, and the half of the result that nobody wants.
 
 Frequencies come out of a transform in another order, and go into the inverse one in that. Each pass
-that splits a block into smaller ones goes over all of memory, until the blocks fit into the first
+that splits a block into smaller ones goes over all of memory, until the blocks fit into the second
 cache; there they are split to the end, multiplied, and put together again.
 
 The names in capitals, `real` and those of `_radix_numba` are compile-time constants.
@@ -40,7 +40,7 @@ real = read = enter = leave = leave_difference = None
 apply = apply_both = None
 down2 = down4 = down8 = down8_last = up2 = up4 = up8 = up8_last = None
 
-N_LOW = 2  # passes in the first cache: blocks of 64 numbers
+N_LOW = 3  # passes in the second cache: blocks of 512 numbers
 AHEAD = 16  # steps that are fetched before they are needed: they lie far apart in memory
 N_PARTS = 16  # pieces of work for threads, if there are enough samples
 GRAIN = 2**17  # numbers of the input, below 1 ms: for less, a second thread costs too much
