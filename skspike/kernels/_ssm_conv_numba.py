@@ -269,10 +269,11 @@ def forward(
     y = empty_dense(x)
     work = prepare(x, kernel, reverse_kernel)
     run = _kernel(_convolve, work.spectra.dtype, adjoint)
+    arrays = flat(x), flat(y), work.spectra
     sizes = work.lay, work.n, work.n_pairs, work.roots, work.plan
 
     def body(start: int, stop: int) -> None:
-        run(flat(x), flat(y), work.spectra, *sizes, work.scratch(1), start, stop)
+        run(*arrays, *sizes, work.scratch(1), start, stop)
 
     _run(body, work.n_blocks * work.n_pairs, x)
     return y
@@ -313,9 +314,9 @@ def _both_gradients(
     parts = aligned(math.prod(shape), real)
     run = _kernel(_correlate, real, adjoint=True)
     sizes = work.n, work.n_pairs, n_parts, n_kernels, work.n_blocks
+    arrays = flat(x), flat(dy), flat(dx), parts, work.spectra, work.lay, sizes
 
     def body(start: int, stop: int) -> None:
-        arrays = flat(x), flat(dy), flat(dx), parts, work.spectra, work.lay, sizes
         run(*arrays, work.roots, work.plan, work.scratch(3), start, stop)
 
     _run(body, work.n_blocks * n_parts, x)

@@ -126,8 +126,9 @@ def forward(a: Tensor, c: Tensor, n_steps: int) -> Tensor:
     kernel = torch.from_numpy(aligned(n_blocks * n_rows * BLOCK * lanes, numpy_dtype(c.real.dtype)))
     run = _kernel(_forward, numpy_dtype(c.real.dtype))
 
+    arrays = flat(exponents), flat(twice_c), flat(_ones(twice_c)), flat(kernel)
+
     def body(start: int, stop: int) -> None:
-        arrays = flat(exponents), flat(twice_c), flat(_ones(twice_c)), flat(kernel)
         run(*arrays, n_rows, n_modes, start, stop)
 
     _run(body, n_blocks, n_rows * n_modes * lanes)
@@ -145,9 +146,10 @@ def backward(a: Tensor, c: Tensor, dkernel: Tensor) -> tuple[Tensor, Tensor]:
     sums = dkernel.new_empty(2, *exponents.shape)
     run = _kernel(_backward, numpy_dtype(dkernel.dtype))
 
+    arrays = flat(exponents), flat(_ones(sums[0])), flat(padded), sums.view(2, n_blocks, -1).numpy()
+
     def body(start: int, stop: int) -> None:
-        arrays = flat(exponents), flat(_ones(sums[0])), flat(padded)
-        run(*arrays, sums.view(2, n_blocks, -1).numpy(), n_rows, n_modes, start, stop)
+        run(*arrays, n_rows, n_modes, start, stop)
 
     _run(body, n_blocks, n_rows * n_modes * lanes)
     total, moment = (unpack(part, a) for part in sums)
