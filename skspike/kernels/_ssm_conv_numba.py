@@ -344,12 +344,14 @@ def prepare(x: Tensor, kernel: Tensor, reverse_kernel: Tensor | None) -> Work:
     spectra = aligned(n_blocks * 2 * n * 2 * lanes, real)
     layout = (n_steps, n_samples, n_channels), n, n_blocks, -(-n_samples // 2)
     work = Work(spectra, *layout, half_roots(n, real), make_plan(n, real))
-    kernel = kernel.repeat(1, n_together)
-    behind = kernel.new_empty(0)
+    # by numpy: torch's threads go on waiting for a while, on the processors that ours would need
+    ahead = np.tile(kernel.numpy(), n_together) / real.type(2 * n)
+    behind = np.zeros((0, n_channels), real)
     if reverse_kernel is not None:
-        gap = kernel.new_zeros(n - len(reverse_kernel), n_channels)
-        behind = torch.cat([gap, reverse_kernel.flip(0).repeat(1, n_together)]) / (2 * n)
-    kernels = [flat(a) for a in (kernel / (2 * n), behind)]
+        behind = np.zeros((n, n_channels), real)
+        reverse = np.tile(reverse_kernel.numpy(), n_together) / real.type(2 * n)
+        behind[n - len(reverse) :] = reverse[::-1]
+    kernels = ahead.ravel(), behind.ravel()
     run = _kernel(_transform_kernel, real)
     sizes = (len(kernel), 1, n_channels), n, work.roots, work.plan
 
