@@ -28,7 +28,7 @@ _CONSTRAINTS: dict = {
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
     "learnable_threshold": ["boolean"],
     "shared_threshold": ["boolean"],
-    "readout": [StrOptions({"mean", "last"})],
+    "readout": [StrOptions({"mean", "max", "last"})],
     "n_tokens": [Interval(Integral, 1, None, closed="left"), None],
     "patch_size": [Interval(Integral, 1, None, closed="left")],
     "standardize": ["boolean"],
@@ -90,8 +90,10 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
-    readout : {"mean", "last"}, default="mean"
-        What the output is read from: the mean over the steps of a sequence, or its last step.
+    readout : {"mean", "max", "last"}, default="mean"
+        What the output is read from: the mean over the steps of a sequence, the maximum of each
+        channel over them, or its last step. The maximum is learnt faster where a few steps of many
+        decide.
     n_tokens : int, default=None
         Where a step is a token, 0 to `n_tokens` - 1, how many there are: X has whole numbers of
         shape (n_samples, n_steps) then, or is a list of arrays of shape (n_steps,).
@@ -425,8 +427,10 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
-    readout : {"mean", "last"}, default="mean"
-        What the output is read from: the mean over the steps of a sequence, or its last step.
+    readout : {"mean", "max", "last"}, default="mean"
+        What the output is read from: the mean over the steps of a sequence, the maximum of each
+        channel over them, or its last step. The maximum is learnt faster where a few steps of many
+        decide.
     n_tokens : int, default=None
         Where a step is a token, 0 to `n_tokens` - 1, how many there are: X has whole numbers of
         shape (n_samples, n_steps) then, or is a list of arrays of shape (n_steps,).

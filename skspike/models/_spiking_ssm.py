@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,10 @@ from .._validation import check_choice, check_number
 from ..nn import SpikingSSMBlock
 from ._registry import register
 
-READOUTS = ("mean", "last", "steps")
+READOUTS = ("mean", "max", "last", "steps")
 
-# of the blocks, the sum of their outputs, the number of steps
-State = tuple[list, Tensor | float, int]
+# of the blocks, the sum or the maximum of their outputs, the number of steps
+State = tuple[list, Tensor | None, int]
 
 
 @register("spiking_ssm")
@@ -23,8 +24,8 @@ class SpikingSSM(nn.Module):
     """Network of spiking state space models for long sequences.
 
     An encoder (a matrix, or a vector for each token), blocks
-    (:class:`skspike.nn.SpikingSSMBlock`), and a matrix that reads their output, averaged over
-    steps.
+    (:class:`skspike.nn.SpikingSSMBlock`), and a matrix that reads their output, by default averaged
+    over steps.
 
     Parameters
     ----------
@@ -40,9 +41,9 @@ class SpikingSSM(nn.Module):
         Number of blocks.
     width : int in [1, inf), default=128
         Number of channels of a block.
-    readout : {"mean", "last", "steps"}, default="mean"
-        What the output is read from: the mean over the steps of a sequence, its last step, or each
-        step for itself.
+    readout : {"mean", "max", "last", "steps"}, default="mean"
+        What the output is read from: the mean over the steps of a sequence, the maximum of each
+        channel over them, its last step, or each step for itself.
     **options : dict
         Of the blocks: `d_state`, `bidirectional`, `trainable_input`, `dt_min`, `dt_max`, `norm`,
         `norm_place`, `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`,
@@ -53,6 +54,9 @@ class SpikingSSM(nn.Module):
     Input of shape (n_steps, n_samples, in_channels), or tokens of shape (n_steps, n_samples);
     output of shape (1, n_samples, n_classes), or (n_steps, n_samples, n_classes) with
     ``readout="steps"``.
+
+    Published networks read the mean, in which a step has a small part: where a few steps of many
+    decide, training begins slowly. Each channel of the maximum is that of a single step.
 
     The published configurations are in the registry, from ``"spiking_ssm_smnist"`` to
     ``"spiking_ssm_dvs_gesture"``, with their exact numbers of parameters. Those that were trained
@@ -170,15 +174,13 @@ class SpikingSSM(nn.Module):
         ValueError
             If the network is bidirectional: it cannot answer before the end.
         """
-        states, total, n = ([None] * len(self.blocks), 0.0, 0) if state is None else state
+        states, held, n = ([None] * len(self.blocks), None, 0) if state is None else state
         x, after = self.encoder(x), []
         for block, before in zip(self.blocks, states, strict=True):
-            x, held = block.stream(x, before)
-            after.append(held)
-        sums = total + x.cumsum(0)
-        counts = torch.arange(n + 1, n + len(x) + 1, device=x.device)[:, None, None]
-        y = self.decoder(sums / counts if self.readout == "mean" else x)
-        return y, (after, sums[-1], n + len(x))
+            x, now = block.stream(x, before)
+            after.append(now)
+        read, held = pool_so_far(x, held, n, self.readout)
+        return self.decoder(read), (after, held, n + len(x))
 
     def slow_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that published models train at a lower rate than the others.
@@ -283,12 +285,33 @@ def pool(x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
     """Return what the output is read from, (1, n_samples, width) or all steps."""
     if readout == "steps":
         return x
-    if lengths is None:
-        return _mean(x) if readout == "mean" else x[-1:]
     if readout == "last":
+        if lengths is None:
+            return x[-1:]
         return x.gather(0, (lengths - 1)[None, :, None].expand(1, -1, x.shape[2]))
-    total = torch.where(within(lengths, len(x))[..., None], x, 0.0).sum(0, keepdim=True)
-    return total / lengths[:, None]
+    if readout == "max":
+        return _inside(x, lengths, -math.inf).amax(0, keepdim=True)
+    if lengths is None:
+        return _mean(x)
+    return _inside(x, lengths, 0.0).sum(0, keepdim=True) / lengths[:, None]
+
+
+def pool_so_far(x: Tensor, held: Any, n: int, readout: str) -> tuple[Tensor, Tensor | None]:
+    """Return what is read after each step, and what to hold for those to come, after `n` steps."""
+    if readout == "mean":
+        sums = x.cumsum(0) if held is None else held + x.cumsum(0)
+        counts = torch.arange(n + 1, n + len(x) + 1, device=x.device)
+        return sums / counts[:, None, None], sums[-1]
+    if readout == "max":
+        highest = x.cummax(0).values
+        highest = highest if held is None else torch.maximum(highest, held)
+        return highest, highest[-1]
+    return x, None
+
+
+def _inside(x: Tensor, lengths: Tensor | None, outside: float) -> Tensor:
+    """Return `x` with a value in the steps behind the end of a sequence."""
+    return x if lengths is None else torch.where(within(lengths, len(x))[..., None], x, outside)
 
 
 def _mean(x: Tensor) -> Tensor:

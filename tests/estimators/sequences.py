@@ -13,6 +13,7 @@ OPTIONS = [
     {"bidirectional": True},
     {"norm": "batch"},
     {"norm": "batch", "norm_place": "after", "bidirectional": True, "trainable_input": True},
+    {"readout": "max"},
     {"readout": "last"},
     {"patch_size": 3},
     {"mode": "fixed_point"},

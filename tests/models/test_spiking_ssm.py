@@ -186,7 +186,7 @@ def test_a_network_that_looks_ahead_does_not_stream(task):
         build(task).stream(inputs(task))
 
 
-@pytest.mark.parametrize("readout", ["mean", "last", "steps"])
+@pytest.mark.parametrize("readout", ["mean", "max", "last", "steps"])
 @pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
 def test_a_stream_answers_after_each_step_as_for_the_steps_so_far(mode, readout):
     model, x = build(readout=readout, mode=mode, n_layers=2), draw()
@@ -269,7 +269,7 @@ def test_what_stands_behind_a_sequence_does_not_matter_in_training(task):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("readout", ["mean", "last", "steps"])
+@pytest.mark.parametrize("readout", ["mean", "max", "last", "steps"])
 def test_what_the_output_is_read_from(readout):
     model, x = build(readout=readout, n_layers=1), draw()
     z = model.features(x, LENGTHS)
@@ -277,7 +277,8 @@ def test_what_the_output_is_read_from(readout):
     assert y.shape == (T if readout == "steps" else 1, N, K)
     assert torch.equal(model(x), model(x, torch.full((N,), T)))
     for i, n in enumerate(LENGTHS):
-        steps = {"mean": z[:n, i].mean(0, keepdim=True), "last": z[n - 1 : n, i]}
+        own = z[:n, i]
+        steps = {"mean": own.mean(0)[None], "max": own.amax(0)[None], "last": own[-1:]}
         expected = model.decoder(steps.get(readout, z[:, i]))
         torch.testing.assert_close(y[:, i], expected, rtol=0, atol=1e-12)
 
@@ -403,9 +404,11 @@ def test_value_out_of_range(name, value):
 
 
 def test_an_unknown_readout():
-    message = "The 'readout' parameter of SpikingSSM must be one of ['last', 'mean', 'steps']."
+    message = (
+        "The 'readout' parameter of SpikingSSM must be one of ['last', 'max', 'mean', 'steps']."
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
-        SpikingSSM(K, readout="max")
+        SpikingSSM(K, readout="sum")
 
 
 def test_an_unknown_option():
