@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from skspike import SpikingSSMLanguageModel
-from skspike.nn import AdaptiveEmbedding, AdaptiveSoftmax, Dropout
+from skspike.nn import AdaptiveEmbedding, AdaptiveSoftmax, Dropout, TokenMemory
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,19 +58,24 @@ class GRUDecoder(nn.Module):
         self.layers = nn.ModuleList(nn.GRU(width, width) for _ in range(n_layers))
         self.dropout = Dropout(options["dropout"])
         self.softmax = AdaptiveSoftmax(self.embedding, dropout=options["softmax_dropout"])
+        self.memory = TokenMemory(vocabulary_size, width) if options["memory"] else None
 
     def stream_features(self, tokens, state=None):
         """Return what the softmax is given, and the state after the tokens."""
-        x, after = self.embedding(tokens), []
-        for layer, held in zip(self.layers, state or [(None,)] * len(self.layers), strict=True):
+        e = x = self.embedding(tokens)
+        before, after = state or [(None,)] * (len(self.layers) + 1), []
+        for layer, held in zip(self.layers, before, strict=False):
             x, now = layer(x, *held)
             x = self.dropout(x)
             after.append((now,))
-        return x, after
+        if self.memory is None:
+            return x, after
+        y, sums = self.memory.stream(tokens, e, *before[-1])
+        return x + y, [*after, (sums,)]
 
     def slow_parameters(self) -> list:
-        """Return no parameter: all have the same learning rate."""
-        return []
+        """Return the rates of the memory: all else has the same learning rate."""
+        return [] if self.memory is None else [self.memory.log_rate]
 
 
 class GRULanguageModel(SpikingSSMLanguageModel):
@@ -80,7 +85,7 @@ class GRULanguageModel(SpikingSSMLanguageModel):
         """Build the network."""
         params = self.get_params()
         names = ("n_layers", "width", "cutoffs", "division", "dropout", "embedding_dropout")
-        options = {name: params[name] for name in (*names, "softmax_dropout")}
+        options = {name: params[name] for name in (*names, "softmax_dropout", "memory")}
         return GRUDecoder(len(self.vocabulary_), **options)
 
 

@@ -70,6 +70,9 @@ class SpikingSSMLanguageModel(BaseEstimator):
     project : bool, default=True
         Whether a matrix stands between the last block and the softmax;
         see :class:`skspike.models.SpikingSSMDecoder`.
+    memory : bool, default=False
+        Whether leaky sums of the tokens so far are added to what the softmax is given, so that a
+        text goes on with its own words; see :class:`skspike.nn.TokenMemory`.
     dropout : float, default=0.2
         Share of channels left out of the blocks in training, the same ones in all steps of a
         segment.
@@ -194,6 +197,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         "division": [Interval(Integral, 1, None, closed="left")],
         "final_norm": ["boolean"],
         "project": ["boolean"],
+        "memory": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dropout": [Interval(Real, 0, 1, closed="left")],
         "softmax_dropout": [Interval(Real, 0, 1, closed="left")],
@@ -235,6 +239,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         division=1,
         final_norm=True,
         project=True,
+        memory=False,
         dropout=0.2,
         embedding_dropout=0.3,
         softmax_dropout=0.3,
@@ -272,6 +277,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         self.division = division
         self.final_norm = final_norm
         self.project = project
+        self.memory = memory
         self.dropout = dropout
         self.embedding_dropout = embedding_dropout
         self.softmax_dropout = softmax_dropout
@@ -460,7 +466,10 @@ class SpikingSSMLanguageModel(BaseEstimator):
         with seeded(self._random_state.randint(2**31 - 1), device):
             self.model_ = self._make_model().to(device)
         counts = np.bincount(stream, minlength=len(self._vocabulary))
-        _set_frequencies(self.model_.softmax, torch.from_numpy(counts + 1.0).float())
+        frequencies = torch.from_numpy(counts + 1.0).float()
+        _set_frequencies(self.model_.softmax, frequencies)
+        if self.model_.memory is not None:
+            self.model_.memory.set_frequencies(frequencies)
 
     def _make_model(self) -> SpikingSSMDecoder:
         """Build the network."""
@@ -472,6 +481,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
             division=self.division,
             final_norm=self.final_norm,
             project=self.project,
+            memory=self.memory,
             embedding_dropout=self.embedding_dropout,
             softmax_dropout=self.softmax_dropout,
             d_state=self.d_state,

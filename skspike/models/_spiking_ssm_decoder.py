@@ -8,10 +8,10 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from .._validation import check_number
-from ..nn import AdaptiveEmbedding, AdaptiveSoftmax, SpikingSSMBlock
+from ..nn import AdaptiveEmbedding, AdaptiveSoftmax, SpikingSSMBlock, TokenMemory
 from ._registry import register
 
-State = list[tuple[Tensor, Tensor]]  # of each block
+State = list[tuple[Tensor, ...]]  # of each block, and of the memory
 
 
 class SpikingSSMDecoder(nn.Module):
@@ -46,6 +46,9 @@ class SpikingSSMDecoder(nn.Module):
         Whether a matrix of `width` rows and columns follows. Small networks learn much sooner with
         it: what a block adds to is the token itself, which the softmax, tied to the embedding,
         would take for a prediction.
+    memory : bool, default=False
+        Whether leaky sums of the tokens so far are added to what the softmax is given, past the
+        blocks; see :class:`skspike.nn.TokenMemory`. The published network has none.
     **options : dict
         Of the blocks: `d_state`, `trainable_input`, `dt_min`, `dt_max`, `norm`, `norm_place`,
         `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`, `shared_threshold` and
@@ -98,6 +101,7 @@ class SpikingSSMDecoder(nn.Module):
         softmax_dropout: float = 0.0,
         final_norm: bool = False,
         project: bool = False,
+        memory: bool = False,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -114,6 +118,8 @@ class SpikingSSMDecoder(nn.Module):
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
         self.project = nn.Linear(width, width) if project else nn.Identity()
         self.softmax = AdaptiveSoftmax(self.embedding, bias_scale, softmax_dropout)
+        backend = options.get("backend", "auto")
+        self.memory = TokenMemory(vocabulary_size, width, backend=backend) if memory else None
 
     def forward(self, tokens: Tensor, form: str = "parallel") -> Tensor:
         """Return the logarithms of the probabilities of what follows each step.
@@ -147,10 +153,11 @@ class SpikingSSMDecoder(nn.Module):
         h : Tensor of shape (n_steps, n_samples, width)
             The features.
         """
-        x = self.embedding(tokens)
+        e = x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, form=form)
-        return self.project(self.norm(x))
+        h = self.project(self.norm(x))
+        return h if self.memory is None else h + self.memory(tokens, e)
 
     def stream(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return what ``forward`` does for the next steps, and the state after them.
@@ -187,14 +194,19 @@ class SpikingSSMDecoder(nn.Module):
         h : Tensor of shape (n_steps, n_samples, width)
             The features.
         state : list of tuple of Tensor
-            The state of each block.
+            The state of each block, and of the memory.
         """
-        x, after = self.embedding(tokens), []
-        before = [None] * len(self.blocks) if state is None else state
-        for block, held in zip(self._blocks(), before, strict=True):
+        e = x = self.embedding(tokens)
+        before: list = [None] * len(self.blocks) if state is None else state
+        after: State = []
+        for block, held in zip(self._blocks(), before, strict=False):
             x, now = block.stream(x, held)
             after.append(now)
-        return self.project(self.norm(x)), after
+        h = self.project(self.norm(x))
+        if self.memory is None:
+            return h, after
+        y, sums = self.memory.stream(tokens, e, None if state is None else state[-1][0])
+        return h + y, [*after, (sums,)]
 
     def slow_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that published models train at a lower rate than the others.
@@ -202,9 +214,10 @@ class SpikingSSMDecoder(nn.Module):
         Returns
         -------
         parameters : list of Parameter
-            Those of the state space models.
+            Those of the state space models, and the rates of the memory.
         """
-        return [p for block in self._blocks() for p in block.ssm.slow_parameters()]
+        slow = [p for block in self._blocks() for p in block.ssm.slow_parameters()]
+        return slow if self.memory is None else [*slow, self.memory.log_rate]
 
     def _blocks(self) -> list[SpikingSSMBlock]:
         """Return the blocks, as what they are."""

@@ -12,6 +12,7 @@ from ._spiking_ssm import SpikingSSMBlock
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
 from ._time_parallel import TimeParallel
+from ._token_memory import TokenMemory
 
 __all__ = [
     "IF",
@@ -33,6 +34,7 @@ __all__ = [
     "SpikingSSMNeuron",
     "SurrogateDynamicNetwork",
     "TimeParallel",
+    "TokenMemory",
     "attention_zoneout",
     "fire",
     "fit_surrogate_dynamics",

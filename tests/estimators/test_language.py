@@ -230,6 +230,13 @@ def test_biases_begin_at_frequencies():
     torch.testing.assert_close(p, counts / counts.sum())
 
 
+def test_the_memory_begins_with_rare_tokens():
+    model = quick(memory=True, max_epochs=1, lr=1e-9).fit("a a a a b b c\n")
+    counts = {"a": 5, "b": 3, "c": 2, "<eos>": 3, "<unk>": 1}  # one more than seen, <eos> before it
+    p = torch.tensor([counts[token] / 14 for token in model.vocabulary_])
+    torch.testing.assert_close(model.model_.memory.weight.sigmoid(), 0.001 / (0.001 + p))
+
+
 def test_clone_and_params():
     model = quick(cutoffs=(2,)).fit(TEXT)
     copy = clone(model)
@@ -346,6 +353,7 @@ def test_every_network_parameter_reaches_the_network(monkeypatch):
         "division": 2,
         "final_norm": False,
         "project": False,
+        "memory": True,
         "dropout": 0.05,
         "embedding_dropout": 0.15,
         "softmax_dropout": 0.25,

@@ -65,7 +65,7 @@ def test_it_sees_nothing_of_what_follows():
 @pytest.mark.parametrize("size", [1, 5])
 @pytest.mark.parametrize("mode", ["exact", "fixed_point"])
 def test_a_stream_gives_what_whole_sequences_do(mode, size):
-    model, tokens = small(mode=mode, final_norm=True, project=True)
+    model, tokens = small(mode=mode, final_norm=True, project=True, memory=True)
     expected, state, parts = model(tokens), None, []
     for part in tokens.split(size):
         log_p, state = model.stream(part, state)
@@ -75,7 +75,7 @@ def test_a_stream_gives_what_whole_sequences_do(mode, size):
 
 
 def test_a_state_does_not_grow():
-    model, tokens = small()
+    model, tokens = small(memory=True)
     _, once = model.stream(tokens[:1])
     _, often = model.stream(tokens, once)
     shapes = [[part.shape for part in block] for block in once]
@@ -83,18 +83,27 @@ def test_a_state_does_not_grow():
 
 
 def test_every_parameter_learns():
-    model, tokens = small(final_norm=True, project=True)
+    model, tokens = small(final_norm=True, project=True, memory=True)
     model.softmax(model.features(tokens[:-1]), tokens[1:]).mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
+def test_the_memory_is_added_past_the_blocks():
+    model, tokens = small(memory=True)
+    whole = model.features(tokens)
+    memory, model.memory = model.memory, None
+    added = memory(tokens, model.embedding(tokens))
+    torch.testing.assert_close(whole, model.features(tokens) + added)
+
+
 def test_slow_parameters():
-    model, _ = small()
+    model, _ = small(memory=True)
     names = {
         name for name, p in model.named_parameters() for q in model.slow_parameters() if p is q
     }
     kinds = ("log_dt", "log_a_real", "a_imag")
-    assert names == {f"blocks.{i}.ssm.{kind}" for i in range(2) for kind in kinds}
+    of_blocks = {f"blocks.{i}.ssm.{kind}" for i in range(2) for kind in kinds}
+    assert names == of_blocks | {"memory.log_rate"}
 
 
 def test_it_cannot_look_ahead():
