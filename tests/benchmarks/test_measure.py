@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch import nn
 
-from tests.benchmarks import bench_training, loops, peer_networks
+from tests.benchmarks import bench_training, loops, measure, peer_networks
 from tests.benchmarks.measure import bytes_saved, interleave, ratio
 from tests.benchmarks.setting import Setting
 
@@ -52,9 +54,30 @@ def test_arms_are_timed_in_both_orders_on_every_set_of_inputs():
     arms = {name: lambda x, name=name: calls.append((name, x)) for name in "ab"}
     times = interleave(arms, [(1,), (2,)], CPU, seconds=60.0, rounds=4)
     assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4}
-    orders = [[name for name, _ in calls[i : i + 4]] for i in range(8, len(calls), 4)]
+    orders = [[name for name, _ in calls[i : i + 8]] for i in range(16, len(calls), 8)]
     assert [order[0] for order in orders] == ["b", "a", "b", "a"]
     assert all(x == 1 + i % 2 for i, (_, x) in enumerate(calls))
+
+
+def test_a_turn_that_is_short_is_timed_when_all_are_awake():
+    calls = []
+
+    def arm():
+        calls.append(None)
+        time.sleep(0.04 if len(calls) % 2 else 0.0)
+
+    assert max(interleave({"a": arm}, [()], CPU, seconds=0.0)["a"]) < 0.03
+
+
+def test_a_long_turn_is_taken_once():
+    calls = []
+
+    def arm():
+        calls.append(None)
+        time.sleep(measure.SHORT)
+
+    assert len(interleave({"a": arm}, [()], CPU, seconds=0.0)["a"]) == 3
+    assert len(calls) == 4
 
 
 def test_rounds_end_with_the_time_but_not_before_the_third():
