@@ -27,8 +27,8 @@ def interleave(
 
     Every other round runs backwards, so that no arm always finds the caches as another left them.
     Warm-up comes before: two rounds, or one on the CPU if it takes long. Then as many rounds as fit
-    into `seconds`, within the two limits. On the CPU a short turn is taken twice, and timed the second
-    time: processors go to sleep while another arm works on one of them.
+    into `seconds`, within the two limits. On the CPU a short turn is taken twice, the second time
+    with the clock: processors go to sleep while another arm works on one of them.
     """
     times: dict[str, list[float]] = {name: [] for name in arms}
     started = time.perf_counter()
