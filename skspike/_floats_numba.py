@@ -41,6 +41,17 @@ def _add_reordered(typing_context, a, b):
     return a(a, a), generate
 
 
+@intrinsic
+def multiply_add(typing_context, a, b, c):
+    """Multiply two numbers and add a third of the same type, rounded once where a machine can."""
+
+    def generate(context, builder, signature, args):
+        product = builder.fmul(*args[:2], flags=("contract",))
+        return builder.fadd(product, args[2], flags=("contract",))
+
+    return a(a, a, a), generate
+
+
 def load_bfloat16(bits):
     """Return the float32 of a bfloat16: its upper half."""
     return _float_of_bits(np.uint32(bits) << np.uint32(16))

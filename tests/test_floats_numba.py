@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from skspike._compile_numba import specialize
-from skspike._floats_numba import add_reordered, exp_float32, load_bfloat16, store_bfloat16
+from skspike._floats_numba import (
+    add_reordered,
+    exp_float32,
+    load_bfloat16,
+    multiply_add,
+    store_bfloat16,
+)
 
 load = store = add = real = None  # bound by `specialize`
 
@@ -79,3 +85,18 @@ def test_exponentials_of_float32():
     far = np.array([-np.inf, -1e4, 1e4, np.inf, np.nan], np.float32)
     specialize(_load_all, load=exp_float32, real=np.float32)(far, ends := np.empty_like(far))
     np.testing.assert_array_equal(ends, found[[0, 0, 100_000, 100_000, -1]] * [1, 1, 1, 1, np.nan])
+
+
+def _multiply_add_all(a, b, c, values):
+    for i in range(values.size):
+        values[i] = multiply_add(a[i], b[i], c[i])
+
+
+def test_a_product_and_a_sum_are_rounded_at_most_twice():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 1000)).astype(np.float32)
+    values = np.empty(1000, np.float32)
+    specialize(_multiply_add_all, real=np.float32)(a, b, c, values)
+    product = a.astype(float) * b
+    spacing = np.spacing(np.abs(product).astype(np.float32)) + np.spacing(np.abs(values))
+    assert (np.abs(values - (product + c)) <= spacing / 2).all()

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from .._events import EventCollection
+from .._floats_numba import multiply_add
 from ._bins_numba import Edges, by_recording, fill_bins, find_edges, place_of, share
 from ._time_surface_reference import SurfacePlan
 
@@ -118,11 +119,11 @@ def _power_single(x):
     n = np.floor(x + np.float32(0.5))
     f = x - n
     value = np.float32(0.001326472614891827)
-    value = value * f + np.float32(0.009671512991189957)
-    value = value * f + np.float32(0.05550733581185341)
-    value = value * f + np.float32(0.24022242426872253)
-    value = value * f + np.float32(0.6931470036506653)
-    value = value * f + np.float32(1.0)
+    value = multiply_add(value, f, np.float32(0.009671512991189957))
+    value = multiply_add(value, f, np.float32(0.05550733581185341))
+    value = multiply_add(value, f, np.float32(0.24022242426872253))
+    value = multiply_add(value, f, np.float32(0.6931470036506653))
+    value = multiply_add(value, f, np.float32(1.0))
     return value * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
