@@ -126,7 +126,7 @@ class TokenMemory(nn.Module):
 
     @torch.no_grad()
     def set_frequencies(self, counts: Tensor) -> None:
-        r"""Let the weights begin at :math:`10^{-3} / (10^{-3} + p)`, p the share of a token, as Arora et al. do.
+        r"""Let the weights begin at :math:`10^{-3} / (10^{-3} + p)`, p the share of a token.
 
         Parameters
         ----------
