@@ -1,4 +1,4 @@
-"""Bins at the speed of memory: one pass over the events, each bin straight into the output.
+"""Bins at the speed of memory: one look at each event, which is checked and added at once.
 
 A recording that this code cannot encode exactly (events out of order or off the sensor, a count
 too large for the dtype) is declined. The bins of all recordings are shared among threads, so that
