@@ -1,8 +1,7 @@
 """Filters that walk through time, compiled: one pass, with a time remembered for each pixel.
 
-A recording out of order or off the sensor is declined.
-Where a filter forgets after a while, threads share a long recording: a piece of it begins with the
-events that are still remembered.
+A recording out of order or off the sensor is declined. Where a filter forgets after a while,
+threads share a long recording: a piece of it begins with the events that are still remembered.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from .._compile_numba import specialize
 from .._event_columns import MAX_TIME
 from .._events import EventCollection
 from .._threads import CHUNKS_PER_THREAD, parallel_for
+from ._bins_numba import by_recording
 from ._filters_base import cut_into
 
 never = -2 * MAX_TIME  # further back than any duration reaches; bound by `specialize`
@@ -34,7 +34,7 @@ def mark_collection(
     The memory of the pixels has a margin on each side, and `neighbors` are distances in it.
     """
     shown = np.concatenate([[0], np.cumsum(X.lengths)])
-    pieces = _cut(X, duration, n_threads) if name in _FORGETFUL else _cut(X, duration, 1)
+    pieces = _cut(X, duration, n_threads if name in _FORGETFUL else 1)
     fits = np.ones(len(pieces[0]), bool)
     kernel = specialize(mark_block, _walk=_WALKS[name], _spot=_spot, never=never)
     size = (*sensor_size, margin)
@@ -57,7 +57,7 @@ def _cut(X: EventCollection, duration: int, n_threads: int) -> tuple[np.ndarray,
     is remembered.
     """
     n = np.ones(len(X), np.int64)
-    if 0 < len(X) < 4 * n_threads and n_threads > 1:
+    if n_threads > 1 and not by_recording(X, n_threads):
         starts, stops = X.bounds()
         t = X.events["t"]
         long = np.flatnonzero(X.lengths >= 2 * _GRAIN)

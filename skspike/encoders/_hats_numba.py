@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from .._events import EventCollection
-from ._bins_numba import PACKED, find_edges, on_sensor, ordered, share
+from ._bins_numba import PACKED, by_recording, find_edges, on_sensor, ordered, share
 from ._hats_reference import HatsPlan
 
 _FAR = 40.0  # in units of tau: sums are related to a later time before they grow by more than e^40
@@ -26,7 +26,7 @@ def encode_collection(
     edges, _ = find_edges(X, plan.bins, lost, n_threads)
     rows, columns = plan.grid
     # Cells do not know each other: a few long recordings are divided into bands of them.
-    n_bands = 1 if len(X) >= 4 * n_threads else min(rows, 2 * n_threads)
+    n_bands = 1 if by_recording(X, n_threads) else min(rows, 2 * n_threads)
     size = plan.surface_size
     tiles = histograms.reshape(len(X), plan.bins.n, 2, rows, size, columns, size)
     done = np.ones(len(X), bool)
