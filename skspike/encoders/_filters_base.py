@@ -127,11 +127,12 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             if mask is not None:
                 keep[block.shown] = mask
 
-        self._for_each_block(X, mark, cut=not self._whole)
+        self._for_each(list(blocks(X, cut=not self._whole)), mark)
 
     def _collect(self, X: EventCollection, keep: np.ndarray, context) -> EventCollection:
         """Return a collection of the events in the mask, changed."""
-        owners = np.concatenate([np.empty(0, np.int64), *(b.owners for b in blocks(X, cut=True))])
+        parts = list(blocks(X, cut=True))
+        owners = np.concatenate([np.empty(0, np.int64), *(block.owners for block in parts)])
         lengths = np.empty(len(owners), np.int64)
 
         def count(block: Block) -> None:
@@ -139,7 +140,7 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             ends = np.searchsorted(kept, np.cumsum(block.lengths))
             lengths[block.first : block.last] = np.diff(ends, prepend=0)
 
-        self._for_each_block(X, count, cut=True)
+        self._for_each(parts, count)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         events = np.empty(offsets[-1], EVENT_DTYPE)
 
@@ -150,16 +151,12 @@ class EventFilter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             np.take(X.events[block.stored], kept, out=out, mode="clip")
             self._change_block(out, block.with_lengths(lengths[block.first : block.last]), context)
 
-        self._for_each_block(X, fill, cut=True)
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, lengths, len(X)))])
-        offsets = offsets.astype(np.int64)
-        return X._from_parts(events, offsets, np.arange(len(X)), self._size_out())
+        self._for_each(parts, fill)
+        firsts = np.searchsorted(owners, np.arange(len(X) + 1))
+        return X._from_parts(events, offsets[firsts], np.arange(len(X)), self._size_out())
 
-    def _for_each_block(
-        self, X: EventCollection, body: Callable[[Block], None], *, cut: bool
-    ) -> None:
-        """Call `body` with every block of recordings, on `n_jobs` threads."""
-        todo = list(blocks(X, cut=cut))
+    def _for_each(self, todo: list[Block], body: Callable[[Block], None]) -> None:
+        """Call `body` with every block, on `n_jobs` threads."""
 
         def run(start: int, stop: int) -> None:
             for block in todo[start:stop]:
