@@ -13,13 +13,17 @@ from torch import Tensor
 ATAN_ALPHA = 2.0
 
 
-class _Atan(torch.autograd.Function):
-    """A step whose derivative is alpha/2 / (1 + (pi/2 alpha u)^2)."""
+class _Step(torch.autograd.Function):
+    """A step, 1 from 0 on; what stands for its derivative is that of the subclass."""
 
     @staticmethod
     def forward(ctx, u):
         ctx.save_for_backward(u)
         return (u >= 0).to(u.dtype)
+
+
+class _Atan(_Step):
+    """A step whose derivative is alpha/2 / (1 + (pi/2 alpha u)^2)."""
 
     @staticmethod
     def backward(ctx, grad):
@@ -27,13 +31,8 @@ class _Atan(torch.autograd.Function):
         return grad * (ATAN_ALPHA / 2) / (1 + (torch.pi / 2 * ATAN_ALPHA * u) ** 2)
 
 
-class _Rectangle(torch.autograd.Function):
+class _Rectangle(_Step):
     """A step whose derivative is 1 where |u| < 1/2."""
-
-    @staticmethod
-    def forward(ctx, u):
-        ctx.save_for_backward(u)
-        return (u >= 0).to(u.dtype)
 
     @staticmethod
     def backward(ctx, grad):
@@ -41,13 +40,8 @@ class _Rectangle(torch.autograd.Function):
         return grad * (u.abs() < 0.5)
 
 
-class _Triangle(torch.autograd.Function):
+class _Triangle(_Step):
     """A step whose derivative is max(0, 1 - |u|)."""
-
-    @staticmethod
-    def forward(ctx, u):
-        ctx.save_for_backward(u)
-        return (u >= 0).to(u.dtype)
 
     @staticmethod
     def backward(ctx, grad):
