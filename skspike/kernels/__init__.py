@@ -5,6 +5,7 @@ from ._divide_by_threshold import divide_by_threshold
 from ._fire_at import fire_at
 from ._fixed_point import fixed_point_membrane
 from ._gated_linear import gated_linear
+from ._gated_scan import gated_scan
 from ._lif import lif
 from ._linear_scan import linear_scan
 from ._memory import empty_cache
@@ -22,6 +23,7 @@ __all__ = [
     "fire_at",
     "fixed_point_membrane",
     "gated_linear",
+    "gated_scan",
     "lif",
     "linear_scan",
     "norm_lif",

@@ -200,5 +200,22 @@ def linear_scan():
             print(json.dumps({"case": f"{dtype} {n_modes} modes"} | describe(kernel)), flush=True)
 
 
+def gated_scan():
+    """Compile gated leaky integrators, in both directions."""
+    from skspike.kernels import _gated_scan_triton as twin
+
+    for dtype in (torch.float32, torch.float64):
+        for reverse in (False, True):
+            x = torch.zeros(64, 2, 256, dtype=dtype)
+
+            def call(x=x, reverse=reverse):
+                twin.forward(x, x, x[0], reverse)
+                twin.backward(x, x, x[0], x, x, reverse)
+
+            for kernel in compile_launches(call):
+                case = f"{dtype} {'back' if reverse else 'ahead'}"
+                print(json.dumps({"case": case} | describe(kernel)), flush=True)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
