@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from torch import nn
 
 from ._validation import check_number
-from .nn import SpikingSSMBlock
+from .nn import SelectiveSSMBlock, SpikingSSMBlock
 
 __all__ = ["count_operations"]
 
 # joules in 45 nm CMOS, as the papers on spiking networks reckon after Horowitz (ISSCC 2014)
 _ENERGY = {"mac": 4.6e-12, "ac": 0.9e-12}
+_BLOCKS = SpikingSSMBlock, SelectiveSSMBlock
 _MACS_OF_MODE = 8  # a complex mode: multiplied by its factor (4), plus the input, read out (4)
 
 
@@ -43,7 +44,7 @@ def count_operations(
             Energy of these two, in joules: what the paper compares.
         ``"other_macs"``
             Multiplications and additions of all else: encoder, state space models (8 for each
-            complex mode), neurons, gates and decoder.
+            complex mode; values, gates and states of selective ones), neurons, gates and decoder.
         ``"energy"``
             Energy of the whole network, in joules.
 
@@ -76,7 +77,7 @@ def count_operations(
     (14400.0, 2880.0)
     """
     check_number("count_operations", "n_steps", n_steps, 0)
-    blocks = [module for module in model.modules() if isinstance(module, SpikingSSMBlock)]
+    blocks = [module for module in model.modules() if isinstance(module, _BLOCKS)]
     if len(firing_rates) != len(blocks):
         raise ValueError(
             f"The 'firing_rates' parameter of count_operations must have {len(blocks)} values, "
@@ -84,12 +85,10 @@ def count_operations(
         )
     dense, sparse, other = 0.0, 0.0, 0.0
     for block, rate in zip(blocks, map(float, firing_rates), strict=True):
-        width, n_modes = block.ssm.log_a_real.shape
-        dense += 2 * width * (width + 1)  # the bias as one addition
-        sparse += 2 * width * (rate * width + 1)
-        directions = 2 if block.ssm.bidirectional else 1
-        other += width * (_MACS_OF_MODE * n_modes * directions + 1)  # and D
-        other += 4 * width  # the neuron's decay and threshold, the gate, the sum around the block
+        n_results, n_neurons = block.mix.weight.shape
+        dense += n_results * (n_neurons + 1)  # the bias as one addition
+        sparse += n_results * (rate * n_neurons + 1)
+        other += 2 * n_neurons + _other_macs(block)  # decays and thresholds
     for module in model.modules():
         if isinstance(module, nn.Linear) and not any(module is block.mix for block in blocks):
             other += module.in_features * module.out_features
@@ -103,3 +102,14 @@ def count_operations(
         "other_macs": other,
         "energy": energy,
     }
+
+
+def _other_macs(block: SpikingSSMBlock | SelectiveSSMBlock) -> float:
+    """Return what a step of a block costs beside its neurons and its matrices."""
+    directions = 2 if block.ssm.bidirectional else 1
+    if isinstance(block, SelectiveSSMBlock):
+        # channels shared with the step before, states and what they contribute, the sum around
+        states = block.ssm.n_states * (2 * directions + 1)
+        return 2 * block.ssm.n_channels + states + block.residual * block.ssm.n_channels
+    width, n_modes = block.ssm.log_a_real.shape
+    return width * (_MACS_OF_MODE * n_modes * directions + 1 + 2)  # D, the gate, the sum around

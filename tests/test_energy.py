@@ -21,6 +21,20 @@ def test_a_small_network_by_hand():
     assert report["energy"] == pytest.approx(10 * (spikes * 0.9e-12 + other * 4.6e-12))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_selective_network_by_hand(residual, bidirectional):
+    options = {"block": "selective", "expand": 3, "residual": residual}
+    model = SpikingSSM(3, n_layers=1, width=4, bidirectional=bidirectional, **options)
+    report = count_operations(model, n_steps=10, firing_rates=[0.25])
+    ways = 1 + bidirectional
+    assert report["mixing_macs"] == 10 * (4 * 12 + 4)
+    assert report["mixing_acs"] == pytest.approx(10 * (4 * 12 * 0.25 + 4))
+    to_states = 2 * 4 + 4 * 12 * (1 + ways)  # what is shared with the step before, both matrices
+    states = 12 * 2 * ways + 12  # a step and a contribution of each, and the value's own
+    assert report["other_macs"] == 10 * (4 + 4 * 3 + to_states + states + 2 * 12 + 4 * residual)
+
+
 def test_the_published_count_is_of_the_mixing_matrices_alone():
     """16 layers of 1,024 channels, 8,192 steps, 26.4 % of the neurons: 275.15 GMAC, 65.4 mJ."""
     model = create_model("spiking_ssm_smnist", width=1024, n_layers=16)

@@ -16,6 +16,7 @@ from skorch.history import History
 
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..models import SpikingSSMDecoder
+from ._blocks import BLOCK_CONSTRAINTS, block_options
 from ._device import device_after_loading, resolve_device, seeded
 from ._language_stream import LanguageStream
 from ._language_training import BestWeights, LanguageTrainer, firing_rates, mean_log_prob
@@ -48,8 +49,16 @@ class SpikingSSMLanguageModel(BaseEstimator):
         Number of blocks; 16 in the published network.
     width : int, default=128
         Number of channels of a block; 1024 in the published network.
+    block : {"s4d", "selective"}, default="s4d"
+        What a block is: the published one, :class:`skspike.nn.SpikingSSMBlock`, or one whose state
+        space model is told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`;
+        better where what a step means hangs on those around it, as in language and in formulas.
     d_state : int, default=16
-        Number of real states of a channel; 64 in the published network.
+        Number of real states of a channel of an ``"s4d"`` block; 64 in the published network.
+    expand : int, default=2
+        Number of neurons for each channel of a ``"selective"`` block.
+    residual : bool, default=True
+        Whether the input passes around a ``"selective"`` block.
     dt_min : float, default=0.01
         Shortest step of the state space models at first; 0.001 in the published network.
     dt_max : float, default=1.0
@@ -188,7 +197,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         "min_freq": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "width": [Interval(Integral, 1, None, closed="left")],
-        "d_state": [Interval(Integral, 2, None, closed="left")],
+        **BLOCK_CONSTRAINTS,
         "dt_min": [Interval(Real, 0, None, closed="neither")],
         "dt_max": [Interval(Real, 0, None, closed="neither")],
         "mode": [StrOptions({"exact", "sdn", "fixed_point"})],
@@ -230,7 +239,10 @@ class SpikingSSMLanguageModel(BaseEstimator):
         min_freq=1,
         n_layers=2,
         width=128,
+        block="s4d",
         d_state=16,
+        expand=2,
+        residual=True,
         dt_min=0.01,
         dt_max=1.0,
         mode="exact",
@@ -268,7 +280,10 @@ class SpikingSSMLanguageModel(BaseEstimator):
         self.min_freq = min_freq
         self.n_layers = n_layers
         self.width = width
+        self.block = block
         self.d_state = d_state
+        self.expand = expand
+        self.residual = residual
         self.dt_min = dt_min
         self.dt_max = dt_max
         self.mode = mode
@@ -484,13 +499,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
             memory=self.memory,
             embedding_dropout=self.embedding_dropout,
             softmax_dropout=self.softmax_dropout,
-            d_state=self.d_state,
-            dt_min=self.dt_min,
-            dt_max=self.dt_max,
-            dropout=self.dropout,
-            mode=self.mode,
-            decay=self.decay,
-            backend=self.backend,
+            **block_options(self),
         )
 
     def _split(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -15,6 +15,7 @@ from ..energy import count_operations
 from ..models import SpikingSSM
 from ..nn import SpikingSSMNeuron
 from ._base import SpikingEstimator
+from ._blocks import block_options
 from ._callbacks import WarmCosine
 from ._encoded import open_rows
 from ._input import has_steps
@@ -29,10 +30,6 @@ __all__ = ["SequenceEstimator"]
 _PREDICT_VALUES = 2**22
 # samples of the training that firing rates are measured on
 _MEASURED = 256
-_BLOCK_OPTIONS = (
-    "d_state", "bidirectional", "trainable_input", "dt_min", "dt_max", "norm", "norm_place",
-    "dropout", "mode", "decay", "n_rounds", "learnable_threshold", "shared_threshold", "backend",
-)  # fmt: skip
 
 
 class SequenceEstimator(SpikingEstimator):
@@ -107,10 +104,12 @@ class SequenceEstimator(SpikingEstimator):
             n_layers=self.n_layers,
             width=self.width,
             readout=self.readout,
-            **{name: getattr(self, name) for name in _BLOCK_OPTIONS},
+            **block_options(self),
         )
 
     def _parameter_groups(self) -> list[tuple[str, dict]]:
+        if self.block != "s4d":
+            return []
         slow = {"max_lr": self.ssm_lr}
         names = ["log_dt", "log_a_real", "a_imag"] + (["b"] if self.trainable_input else [])
         groups = [(f"*.ssm.{name}", slow | {"weight_decay": 0.0}) for name in names]

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from .._sklearn import Interval, StrOptions
+from ._blocks import BLOCK_CONSTRAINTS
 from ._classifier import SpikingClassifier
 from ._regressor import SpikingRegressor
 from ._sequence_base import SequenceEstimator
@@ -16,7 +17,7 @@ __all__ = ["SpikingSSMClassifier", "SpikingSSMRegressor"]
 _CONSTRAINTS: dict = {
     "n_layers": [Interval(Integral, 1, None, closed="left")],
     "width": [Interval(Integral, 1, None, closed="left")],
-    "d_state": [Interval(Integral, 2, None, closed="left")],
+    **BLOCK_CONSTRAINTS,
     "bidirectional": ["boolean"],
     "trainable_input": ["boolean"],
     "dt_min": [Interval(Real, 0, None, closed="neither")],
@@ -28,7 +29,7 @@ _CONSTRAINTS: dict = {
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
     "learnable_threshold": ["boolean"],
     "shared_threshold": ["boolean"],
-    "readout": [StrOptions({"mean", "max", "last"})],
+    "readout": [StrOptions({"mean", "max", "last", "ends"})],
     "n_tokens": [Interval(Integral, 1, None, closed="left"), None],
     "patch_size": [Interval(Integral, 1, None, closed="left")],
     "standardize": ["boolean"],
@@ -62,14 +63,22 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         Number of blocks: a state space model, its spikes, and the matrix that mixes these.
     width : int, default=64
         Number of channels of a block.
+    block : {"s4d", "selective"}, default="s4d"
+        What a block is: the published one, :class:`skspike.nn.SpikingSSMBlock`, or one whose state
+        space model is told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`;
+        better where what a step means hangs on those around it, as in language and in formulas.
     d_state : int, default=16
-        Number of real states of a channel of the state space models; the published networks have 4
-        to 64.
+        Number of real states of a channel of an ``"s4d"`` block; the published networks have 4 to
+        64.
+    expand : int, default=2
+        Number of neurons for each channel of a ``"selective"`` block.
+    residual : bool, default=True
+        Whether the input passes around a ``"selective"`` block.
     bidirectional : bool, default=False
         Whether a step sees those after it, too. Better where whole sequences are there, but only
         without it can sequences be answered while they go on.
     trainable_input : bool, default=False
-        Whether the input matrix of the state space models is learnt.
+        Whether the input matrix of the state space models of ``"s4d"`` blocks is learnt.
     dt_min : float, default=0.001
         Shortest step of the state space models at first: the inverse of how far they look back.
     dt_max : float, default=0.1
@@ -90,10 +99,10 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
-    readout : {"mean", "max", "last"}, default="mean"
+    readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
-        channel over them, or its last step. The maximum is learnt faster where a few steps of many
-        decide.
+        channel over them, its last step, or its first and its last one, in networks of both
+        directions. The maximum is learnt faster where a few steps of many decide.
     n_tokens : int, default=None
         Where a step is a token, 0 to `n_tokens` - 1, how many there are: X has whole numbers of
         shape (n_samples, n_steps) then, or is a list of arrays of shape (n_steps,).
@@ -253,7 +262,10 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         *,
         n_layers=2,
         width=64,
+        block="s4d",
         d_state=16,
+        expand=2,
+        residual=True,
         bidirectional=False,
         trainable_input=False,
         dt_min=0.001,
@@ -299,7 +311,10 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     ):
         self.n_layers = n_layers
         self.width = width
+        self.block = block
         self.d_state = d_state
+        self.expand = expand
+        self.residual = residual
         self.bidirectional = bidirectional
         self.trainable_input = trainable_input
         self.dt_min = dt_min
@@ -399,14 +414,22 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         Number of blocks: a state space model, its spikes, and the matrix that mixes these.
     width : int, default=64
         Number of channels of a block.
+    block : {"s4d", "selective"}, default="s4d"
+        What a block is: the published one, :class:`skspike.nn.SpikingSSMBlock`, or one whose state
+        space model is told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`;
+        better where what a step means hangs on those around it, as in language and in formulas.
     d_state : int, default=16
-        Number of real states of a channel of the state space models; the published networks have 4
-        to 64.
+        Number of real states of a channel of an ``"s4d"`` block; the published networks have 4 to
+        64.
+    expand : int, default=2
+        Number of neurons for each channel of a ``"selective"`` block.
+    residual : bool, default=True
+        Whether the input passes around a ``"selective"`` block.
     bidirectional : bool, default=False
         Whether a step sees those after it, too. Better where whole sequences are there, but only
         without it can sequences be answered while they go on.
     trainable_input : bool, default=False
-        Whether the input matrix of the state space models is learnt.
+        Whether the input matrix of the state space models of ``"s4d"`` blocks is learnt.
     dt_min : float, default=0.001
         Shortest step of the state space models at first: the inverse of how far they look back.
     dt_max : float, default=0.1
@@ -427,10 +450,10 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
-    readout : {"mean", "max", "last"}, default="mean"
+    readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
-        channel over them, or its last step. The maximum is learnt faster where a few steps of many
-        decide.
+        channel over them, its last step, or its first and its last one, in networks of both
+        directions. The maximum is learnt faster where a few steps of many decide.
     n_tokens : int, default=None
         Where a step is a token, 0 to `n_tokens` - 1, how many there are: X has whole numbers of
         shape (n_samples, n_steps) then, or is a list of arrays of shape (n_steps,).
@@ -580,7 +603,10 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         *,
         n_layers=2,
         width=64,
+        block="s4d",
         d_state=16,
+        expand=2,
+        residual=True,
         bidirectional=False,
         trainable_input=False,
         dt_min=0.001,
@@ -624,7 +650,10 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
     ):
         self.n_layers = n_layers
         self.width = width
+        self.block = block
         self.d_state = d_state
+        self.expand = expand
+        self.residual = residual
         self.bidirectional = bidirectional
         self.trainable_input = trainable_input
         self.dt_min = dt_min

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ..nn import SpikingSSMBlock
+from ..nn import SelectiveSSMBlock, SpikingSSMBlock
 from ._registry import register
 
-READOUTS = ("mean", "max", "last", "steps")
+BLOCKS = {"s4d": SpikingSSMBlock, "selective": SelectiveSSMBlock}
+READOUTS = ("mean", "max", "last", "ends", "steps")
 
-# of the blocks, the sum or the maximum of their outputs, the number of steps
+# of the blocks, what was read of the steps so far, the number of steps
 State = tuple[list, Tensor | None, int]
 
 
@@ -23,9 +24,8 @@ State = tuple[list, Tensor | None, int]
 class SpikingSSM(nn.Module):
     """Network of spiking state space models for long sequences.
 
-    An encoder (a matrix, or a vector for each token), blocks
-    (:class:`skspike.nn.SpikingSSMBlock`), and a matrix that reads their output, by default averaged
-    over steps.
+    An encoder (a matrix, or a vector for each token), blocks, and a matrix that reads their output,
+    by default averaged over steps.
 
     Parameters
     ----------
@@ -41,13 +41,16 @@ class SpikingSSM(nn.Module):
         Number of blocks.
     width : int in [1, inf), default=128
         Number of channels of a block.
-    readout : {"mean", "max", "last", "steps"}, default="mean"
+    readout : {"mean", "max", "last", "ends", "steps"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
-        channel over them, its last step, or each step for itself.
+        channel over them, its last step, its first and its last step, or each step for itself.
+    block : {"s4d", "selective"}, default="s4d"
+        The published block, :class:`skspike.nn.SpikingSSMBlock`, or one whose state space model is
+        told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`.
     **options : dict
-        Of the blocks: `d_state`, `bidirectional`, `trainable_input`, `dt_min`, `dt_max`, `norm`,
-        `norm_place`, `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`,
-        `shared_threshold` and `backend`; see :class:`skspike.nn.SpikingSSMBlock`.
+        Of the blocks: `bidirectional`, `dt_min`, `dt_max`, `norm`, `norm_place`, `dropout`, `mode`,
+        `decay`, `n_rounds`, `learnable_threshold`, `shared_threshold` and `backend`; `d_state` and
+        `trainable_input` of ``"s4d"``, `expand` and `residual` of ``"selective"``.
 
     Notes
     -----
@@ -56,7 +59,8 @@ class SpikingSSM(nn.Module):
     ``readout="steps"``.
 
     Published networks read the mean, in which a step has a small part: where a few steps of many
-    decide, training begins slowly. Each channel of the maximum is that of a single step.
+    decide, training begins slowly. Each channel of the maximum is that of a single step. The ends
+    are what a recurrent network in both directions is read from.
 
     The published configurations are in the registry, from ``"spiking_ssm_smnist"`` to
     ``"spiking_ssm_dvs_gesture"``, with their exact numbers of parameters. Those that were trained
@@ -88,18 +92,21 @@ class SpikingSSM(nn.Module):
         n_layers: int = 4,
         width: int = 128,
         readout: str = "mean",
+        block: str = "s4d",
         **options: Any,
     ) -> None:
         super().__init__()
         for name, value in (("n_layers", n_layers), ("width", width)):
             check_number("SpikingSSM", name, value, 1, integer=True)
         check_choice("SpikingSSM", "readout", readout, READOUTS)
+        check_choice("SpikingSSM", "block", block, BLOCKS)
         self.readout = readout
+        self.n_read = 2 * width if readout == "ends" else width
         self.encoder = _encoder(in_channels, vocabulary_size, width)
         self.blocks: Any = nn.ModuleList(  # of which mypy knows no methods
-            SpikingSSMBlock(width, **options) for _ in range(n_layers)
+            BLOCKS[block](width, **options) for _ in range(n_layers)
         )
-        self.decoder = _decoder(n_classes, width)
+        self.decoder = _decoder(n_classes, self.n_read)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
         """Return the output for whole sequences.
@@ -190,7 +197,7 @@ class SpikingSSM(nn.Module):
         parameters : list of Parameter
             Those of all blocks; see :meth:`skspike.nn.S4D.slow_parameters`.
         """
-        return [p for block in self.blocks for p in block.ssm.slow_parameters()]
+        return [p for block in self.blocks for p in block.slow_parameters()]
 
 
 class SpikingSSMMatcher(nn.Module):
@@ -228,7 +235,7 @@ class SpikingSSMMatcher(nn.Module):
         super().__init__()
         self.body = SpikingSSM(None, width=width, **options)
         self.match = nn.Sequential(
-            nn.Linear(4 * width, width), nn.ReLU(), nn.Linear(width, n_classes)
+            nn.Linear(4 * self.body.n_read, width), nn.ReLU(), nn.Linear(width, n_classes)
         )
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
@@ -285,10 +292,11 @@ def pool(x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
     """Return what the output is read from, (1, n_samples, width) or all steps."""
     if readout == "steps":
         return x
-    if readout == "last":
-        if lengths is None:
-            return x[-1:]
-        return x.gather(0, (lengths - 1)[None, :, None].expand(1, -1, x.shape[2]))
+    if readout in ("last", "ends"):
+        last = x[-1:]
+        if lengths is not None:
+            last = x.gather(0, (lengths - 1)[None, :, None].expand(1, -1, x.shape[2]))
+        return last if readout == "last" else torch.cat([x[:1], last], -1)
     if readout == "max":
         return _inside(x, lengths, -math.inf).amax(0, keepdim=True)
     if lengths is None:
@@ -306,6 +314,9 @@ def pool_so_far(x: Tensor, held: Any, n: int, readout: str) -> tuple[Tensor, Ten
         highest = x.cummax(0).values
         highest = highest if held is None else torch.maximum(highest, held)
         return highest, highest[-1]
+    if readout == "ends":
+        first = x[0] if held is None else held
+        return torch.cat([first.expand_as(x), x], -1), first
     return x, None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
-from .._validation import check_number
-from ..nn import AdaptiveEmbedding, AdaptiveSoftmax, SpikingSSMBlock, TokenMemory
+from .._validation import check_choice, check_number
+from ..nn import AdaptiveEmbedding, AdaptiveSoftmax, TokenMemory
 from ._registry import register
+from ._spiking_ssm import BLOCKS
 
 State = list[tuple[Tensor, ...]]  # of each block, and of the memory
 
@@ -17,8 +18,8 @@ State = list[tuple[Tensor, ...]]  # of each block, and of the memory
 class SpikingSSMDecoder(nn.Module):
     r"""Network of spiking state space models that predicts the next token.
 
-    An adaptive embedding, causal blocks (:class:`skspike.nn.SpikingSSMBlock`), and an adaptive
-    softmax with the tables and projections of the embedding.
+    An adaptive embedding, causal blocks, and an adaptive softmax with the tables and projections of
+    the embedding.
 
     Parameters
     ----------
@@ -49,10 +50,13 @@ class SpikingSSMDecoder(nn.Module):
     memory : bool, default=False
         Whether leaky sums of the tokens so far are added to what the softmax is given, past the
         blocks; see :class:`skspike.nn.TokenMemory`. The published network has none.
+    block : {"s4d", "selective"}, default="s4d"
+        The published block, :class:`skspike.nn.SpikingSSMBlock`, or one whose state space model is
+        told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`.
     **options : dict
-        Of the blocks: `d_state`, `trainable_input`, `dt_min`, `dt_max`, `norm`, `norm_place`,
-        `dropout`, `mode`, `decay`, `n_rounds`, `learnable_threshold`, `shared_threshold` and
-        `backend`; see :class:`skspike.nn.SpikingSSMBlock`.
+        Of the blocks: `dt_min`, `dt_max`, `norm`, `norm_place`, `dropout`, `mode`, `decay`,
+        `n_rounds`, `learnable_threshold`, `shared_threshold` and `backend`; `d_state` and
+        `trainable_input` of ``"s4d"``, `expand` and `residual` of ``"selective"``.
 
     Notes
     -----
@@ -102,10 +106,12 @@ class SpikingSSMDecoder(nn.Module):
         final_norm: bool = False,
         project: bool = False,
         memory: bool = False,
+        block: str = "s4d",
         **options: Any,
     ) -> None:
         super().__init__()
         check_number("SpikingSSMDecoder", "n_layers", n_layers, 1, integer=True)
+        check_choice("SpikingSSMDecoder", "block", block, BLOCKS)
         if options.get("bidirectional"):
             raise ValueError(
                 "The 'bidirectional' parameter of SpikingSSMDecoder must be False: it predicts "
@@ -114,7 +120,9 @@ class SpikingSSMDecoder(nn.Module):
         self.embedding = AdaptiveEmbedding(
             vocabulary_size, width, cutoffs, division, init_scale, embedding_dropout
         )
-        self.blocks = nn.ModuleList(SpikingSSMBlock(width, **options) for _ in range(n_layers))
+        self.blocks: Any = nn.ModuleList(  # of which mypy knows no methods
+            BLOCKS[block](width, **options) for _ in range(n_layers)
+        )
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
         self.project = nn.Linear(width, width) if project else nn.Identity()
         self.softmax = AdaptiveSoftmax(self.embedding, bias_scale, softmax_dropout)
@@ -199,7 +207,7 @@ class SpikingSSMDecoder(nn.Module):
         e = x = self.embedding(tokens)
         before: list = [None] * len(self.blocks) if state is None else state
         after: State = []
-        for block, held in zip(self._blocks(), before, strict=False):
+        for block, held in zip(self.blocks, before, strict=False):
             x, now = block.stream(x, held)
             after.append(now)
         h = self.project(self.norm(x))
@@ -216,12 +224,8 @@ class SpikingSSMDecoder(nn.Module):
         parameters : list of Parameter
             Those of the state space models, and the rates of the memory.
         """
-        slow = [p for block in self._blocks() for p in block.ssm.slow_parameters()]
+        slow = [p for block in self.blocks for p in block.slow_parameters()]
         return slow if self.memory is None else [*slow, self.memory.log_rate]
-
-    def _blocks(self) -> list[SpikingSSMBlock]:
-        """Return the blocks, as what they are."""
-        return cast(list[SpikingSSMBlock], list(self.blocks))
 
 
 @register("spiking_ssm_wikitext103")

@@ -8,6 +8,7 @@ from ._neurons import IF, LIF, AdaptiveLIF, ParametricLIF, make_neuron
 from ._s4d import S4D
 from ._sdn import SurrogateDynamicNetwork, load_surrogate_dynamics
 from ._sdn_fit import fit_surrogate_dynamics
+from ._selective_ssm import SelectiveSSM, SelectiveSSMBlock
 from ._spiking_ssm import SpikingSSMBlock
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._steps import AdaptiveAvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, MaxPool2d
@@ -30,6 +31,8 @@ __all__ = [
     "MaxPool2d",
     "ParametricLIF",
     "SMALite",
+    "SelectiveSSM",
+    "SelectiveSSMBlock",
     "SpikingSSMBlock",
     "SpikingSSMNeuron",
     "SurrogateDynamicNetwork",

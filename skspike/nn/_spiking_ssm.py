@@ -5,16 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .._validation import check_choice
 from ..kernels import gated_linear
 from ._s4d import S4D
+from ._sequence_block import SequenceBlock, State
 from ._spiking_ssm_neuron import SpikingSSMNeuron
-from ._steps import BatchNorm1d, Dropout
-
-NORMS = {"layer": nn.LayerNorm, "batch": BatchNorm1d}
-PLACES = ("before", "after", "unused")
-
-State = tuple[Tensor, Tensor]  # of the state space model and of the neurons
 
 
 class GatedLinear(nn.Linear):
@@ -29,7 +23,7 @@ class GatedLinear(nn.Linear):
         return gated_linear(s, self.weight, self.bias, residual, backend=self.backend)
 
 
-class SpikingSSMBlock(nn.Module):
+class SpikingSSMBlock(SequenceBlock):
     r"""State space model, spikes and a gated mixture of channels, around which the input passes.
 
     .. math::
@@ -114,88 +108,28 @@ class SpikingSSMBlock(nn.Module):
         shared_threshold: bool = False,
         backend: str = "auto",
     ) -> None:
-        super().__init__()
-        check_choice("SpikingSSMBlock", "norm", norm, NORMS)
-        check_choice("SpikingSSMBlock", "norm_place", norm_place, PLACES)
-        self.norm_place = norm_place
-        self.norm = NORMS[norm](n_channels)
-        self.ssm = S4D(n_channels, d_state, bidirectional, trainable_input, dt_min, dt_max, backend)
-        self.neuron = SpikingSSMNeuron(
-            n_channels, mode, decay, n_rounds, learnable_threshold, shared_threshold, backend
+        super().__init__(
+            n_channels,
+            norm,
+            norm_place,
+            S4D(n_channels, d_state, bidirectional, trainable_input, dt_min, dt_max, backend),
+            SpikingSSMNeuron(
+                n_channels, mode, decay, n_rounds, learnable_threshold, shared_threshold, backend
+            ),
+            GatedLinear(n_channels, backend),
+            dropout,
         )
-        self.dropout = Dropout(dropout)
-        self.mix = GatedLinear(n_channels, backend)
 
-    def forward(self, x: Tensor, valid: Tensor | None = None, form: str = "parallel") -> Tensor:
-        """Return the output of all steps.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_steps, n_samples, n_channels)
-            The input, time first.
-        valid : Tensor of bool of shape (n_steps, n_samples), default=None
-            Which steps belong to a sample; the others have no influence on these. None stands for
-            all.
-        form : {"parallel", "recurrent"}, default="parallel"
-            How the state space model is computed; see :meth:`S4D.forward`.
-
-        Returns
-        -------
-        y : Tensor of shape (n_steps, n_samples, n_channels)
-            The output; that of steps which belong to no sample is of no meaning.
-        """
-        z = self._normalize(x, valid) if self.norm_place == "before" else x
+    def _drive(self, z: Tensor, valid: Tensor | None, form: str) -> Tensor:
         if valid is not None:  # some see what follows, and a Fourier transform rounds by all
             z = torch.where(valid[..., None], z, 0.0)
-        y = self._gate(x, self.neuron(self.ssm(z, form)))
-        return self._normalize(y, valid) if self.norm_place == "after" else y
+        return self.ssm(z, form)
 
-    def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Return the output of some steps, and the state after them.
+    def _drive_on(self, z: Tensor, held: State) -> tuple[Tensor, State]:
+        z, modes = self.ssm.stream(z, *held)
+        return z, (modes,)
 
-        In evaluation mode, that is ``forward`` in parts. In training each call has a dropout
-        mask and batch statistics of its own.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_steps, n_samples, n_channels)
-            The next steps of the input.
-        state : tuple of Tensor, default=None
-            What the call for the steps before returned; None starts from rest.
-
-        Returns
-        -------
-        y : Tensor of shape (n_steps, n_samples, n_channels)
-            The output.
-        state : tuple of Tensor
-            The state of the state space model and that of the neurons.
-
-        Raises
-        ------
-        ValueError
-            If the block is bidirectional: it cannot answer before the end.
-        """
-        modes, potential = (None, None) if state is None else state
-        z = self.norm(x) if self.norm_place == "before" else x
-        z, modes = self.ssm.stream(z, modes)
-        s, potential = self.neuron.stream(z, potential)
-        y = self._gate(x, s)
-        return self.norm(y) if self.norm_place == "after" else y, (modes, potential)
-
-    def _gate(self, x: Tensor, s: Tensor) -> Tensor:
-        """Mix the channels of spikes, and add that to the input."""
+    def _gather(self, x: Tensor, s: Tensor) -> Tensor:
         if self.training and self.dropout.p > 0:
             return x + self.dropout(self.mix(self.dropout(s)))
         return self.mix(s, x)
-
-    def _normalize(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """Normalise; the statistics of a batch are those of the steps that belong to a sample."""
-        if valid is None or not (self.training and isinstance(self.norm, BatchNorm1d)):
-            return self.norm(x)
-        y = torch.zeros_like(x)
-        y[valid] = self.norm(x[valid][None])[0].to(y.dtype)
-        return y
-
-    def extra_repr(self) -> str:
-        """Show where the norm is in the module's repr."""
-        return f"norm_place={self.norm_place!r}"

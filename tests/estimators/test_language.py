@@ -340,11 +340,15 @@ def test_wrong_cutoffs_are_named():
         quick(cutoffs=(50,)).fit(TEXT)
 
 
-def test_every_network_parameter_reaches_the_network(monkeypatch):
+@pytest.mark.parametrize(
+    ("block", "own"),
+    [("s4d", {"d_state": 2}), ("selective", {"expand": 3, "residual": False})],
+)
+def test_every_network_parameter_reaches_the_network(block, own, monkeypatch):
     asked = {
         "n_layers": 3,
         "width": 6,
-        "d_state": 2,
+        "block": block,
         "dt_min": 0.02,
         "dt_max": 0.5,
         "mode": "fixed_point",
@@ -366,8 +370,19 @@ def test_every_network_parameter_reaches_the_network(monkeypatch):
         return SpikingSSMDecoder(vocabulary_size, **options)
 
     monkeypatch.setattr("skspike.estimators._language.SpikingSSMDecoder", spy)
-    quick(max_epochs=1, **asked).fit("a b c d a b\n")
-    assert got == asked
+    quick(max_epochs=1, **asked, **own).fit("a b c d a b\n")
+    assert got == asked | own
+
+
+@pytest.mark.parametrize("options", [{}, {"memory": True, "residual": False}])
+def test_selective_blocks_learn_and_stream(options):
+    model = quick(block="selective", width=16, dt_max=2.0, max_epochs=15, lr=0.02, **options)
+    assert model.fit(TEXT).perplexity(TEXT) < 3
+    stream = model.stream()
+    for i, word in enumerate(["the", "dog", "sat", "on", "the"]):
+        expected = model.predict_proba([" ".join(["the", "dog", "sat", "on", "the"][:i])])[0]
+        np.testing.assert_allclose(stream.predict_proba(), expected, rtol=1e-4, atol=1e-7)
+        stream.push(word)
 
 
 def test_verbose(capsys):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from skspike import FrameEncoder, SpikingSSMClassifier
+from skspike.nn import BatchNorm1d
 from tests.estimators.common import recordings, samples
 from tests.estimators.sequences import OPTIONS, QUICK, fit, objects, ragged
 
@@ -85,6 +86,30 @@ def test_slow_parameters_have_a_rate_of_their_own_and_no_decay():
         group = settings[id(p)]
         assert group["lr"] == (0.005 if slow else 0.02), name
         assert group["weight_decay"] == (0.0 if slow and not name.endswith(".c") else 0.1), name
+
+
+def test_selective_blocks_have_no_slow_parameters():
+    net = fit(block="selective", lr=0.02, ssm_lr=0.005, schedule=None).net_
+    assert {group["lr"] for group in net.optimizer_.param_groups} == {0.02}
+
+
+def test_every_option_reaches_the_blocks():
+    asked = {"bidirectional": True, "dt_min": 0.02, "dt_max": 0.02, "norm": "batch"}
+    asked |= {"norm_place": "after", "mode": "fixed_point", "decay": 0.25, "n_rounds": 2}
+    asked |= {"learnable_threshold": False, "backend": "reference", "dropout": 0.3}
+    own = {"s4d": {"d_state": 6, "trainable_input": True}}
+    own["selective"] = {"expand": 3, "residual": False}
+    for kind, options in own.items():
+        block = fit(block=kind, max_epochs=1, **asked, **options).model_.blocks[0]
+        neuron, ssm = block.neuron, block.ssm
+        assert (neuron.mode, neuron.decay, neuron.n_rounds) == ("fixed_point", 0.25, 2)
+        assert (neuron.ln_threshold, neuron.backend, block.dropout.p) == (None, "reference", 0.3)
+        assert (block.norm_place, type(block.norm)) == ("after", BatchNorm1d)
+        assert (ssm.bidirectional, ssm.backend) == (True, "reference")
+        if kind == "s4d":
+            assert (ssm.b is not None, ssm.a_imag.shape[1]) == (True, 3)
+        else:
+            assert (block.residual, ssm.n_states) == (False, 3 * 16)
 
 
 def test_the_rate_rises_and_falls():

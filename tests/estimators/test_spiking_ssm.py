@@ -20,6 +20,9 @@ from tests.estimators.sequences import QUICK, fit, objects, ragged
 BATTERY = [SpikingSSMClassifier(**QUICK), SpikingSSMRegressor(**{**QUICK, "max_epochs": 20})]
 
 
+BATTERY += [type(e)(**e.get_params()).set_params(block="selective") for e in BATTERY]
+
+
 @parametrize_with_checks(BATTERY)
 def test_scikit_learns_battery(estimator, check):
     check(estimator)
@@ -46,7 +49,10 @@ def test_every_parameter_has_a_constraint(kind):
     ("name", "wrong", "right"),
     [
         ("n_layers", 0, "must be an int in the range"),
+        ("block", "s5", "must be a str among"),
         ("d_state", 1, "must be an int in the range"),
+        ("expand", 0, "must be an int in the range"),
+        ("residual", "yes", "must be an instance of 'bool'"),
         ("decay", 1.5, "must be a float in the range"),
         ("mode", "loop", "must be a str among"),
         ("norm_place", "nowhere", "must be a str among"),

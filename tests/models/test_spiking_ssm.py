@@ -47,6 +47,8 @@ BOTH_WAYS = [task for task, row in PUBLISHED.items() if row[5]]
 CAUSAL = [task for task in PUBLISHED if task not in BOTH_WAYS]
 
 by_task = pytest.mark.parametrize("task", PUBLISHED)
+by_block = pytest.mark.parametrize("block", ["s4d", "selective"])
+by_readout = pytest.mark.parametrize("readout", ["mean", "max", "last", "ends", "steps"])
 
 
 def draw(*shape, seed=0):
@@ -57,7 +59,9 @@ def draw(*shape, seed=0):
 def build(task=None, **options):
     """Return a network of small width in double precision, with norms that have seen something."""
     torch.manual_seed(0)
-    sizes = {"width": WIDTH} if task else {"n_classes": K, "width": WIDTH, "d_state": 8}
+    sizes = {"width": WIDTH} if task else {"n_classes": K, "width": WIDTH}
+    if not task:
+        sizes |= {"dt_max": 2.0} if options.get("block") == "selective" else {"d_state": 8}
     name = f"spiking_ssm_{task}" if task else "spiking_ssm"
     model = create_model(name, **sizes | options).double().eval()
     for i, norm in enumerate(m for m in model.modules() if isinstance(m, BatchNorm1d)):
@@ -186,10 +190,11 @@ def test_a_network_that_looks_ahead_does_not_stream(task):
         build(task).stream(inputs(task))
 
 
-@pytest.mark.parametrize("readout", ["mean", "max", "last", "steps"])
+@by_readout
+@by_block
 @pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
-def test_a_stream_answers_after_each_step_as_for_the_steps_so_far(mode, readout):
-    model, x = build(readout=readout, mode=mode, n_layers=2), draw()
+def test_a_stream_answers_after_each_step_as_for_the_steps_so_far(mode, block, readout):
+    model, x = build(readout=readout, mode=mode, block=block, n_layers=2), draw()
     with torch.no_grad():
         streamed = stream(model, x, (5, T - 5))
         assert streamed.shape == (T, N, K)
@@ -269,7 +274,7 @@ def test_what_stands_behind_a_sequence_does_not_matter_in_training(task):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("readout", ["mean", "max", "last", "steps"])
+@by_readout
 def test_what_the_output_is_read_from(readout):
     model, x = build(readout=readout, n_layers=1), draw()
     z = model.features(x, LENGTHS)
@@ -279,6 +284,7 @@ def test_what_the_output_is_read_from(readout):
     for i, n in enumerate(LENGTHS):
         own = z[:n, i]
         steps = {"mean": own.mean(0)[None], "max": own.amax(0)[None], "last": own[-1:]}
+        steps["ends"] = torch.cat([own[:1], own[-1:]], -1)
         expected = model.decoder(steps.get(readout, z[:, i]))
         torch.testing.assert_close(y[:, i], expected, rtol=0, atol=1e-12)
 
@@ -305,6 +311,46 @@ def test_lengths_that_do_not_fit(lengths):
         build()(draw(), torch.tensor(lengths))
 
 
+# --- selective blocks ---
+
+by_direction = pytest.mark.parametrize("bidirectional", [False, True], ids=["causal", "both"])
+
+
+@by_direction
+@by_readout
+def test_selective_networks_agree_with_themselves(readout, bidirectional):
+    """Together and one by one, whatever is behind a sequence, and in the recurrent form."""
+    model = build(block="selective", readout=readout, bidirectional=bidirectional, n_layers=3)
+    x = draw()
+    with torch.no_grad():
+        y = model(x, LENGTHS)
+        assert largest(model(x, LENGTHS, form="recurrent") - y) < 1e-10
+        behind = torch.arange(T)[:, None, None] >= LENGTHS[:, None]
+        other = model(torch.where(behind, torch.nan, x), LENGTHS)
+        for i, n in enumerate(LENGTHS):
+            shown = slice(n if readout == "steps" else 1)
+            alone = model(x[:n, i : i + 1])
+            assert largest(alone - y[shown, i : i + 1]) < 1e-10
+            assert torch.equal(other[shown, i], y[shown, i])
+    assert len(y[0].unique()) == y[0].numel()
+
+
+def test_a_selective_network_does_not_see_the_future():
+    model, x = build(block="selective", readout="steps", n_layers=3, expand=8), draw()
+    other = x.clone()
+    other[17:] += 1
+    change = model(other) - model(x)
+    assert not change[:17].any()
+    assert change[17].any()
+
+
+def test_every_parameter_of_a_selective_network_learns():
+    model = build(block="selective", bidirectional=True, expand=8).train()
+    model(draw()).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+    assert model.slow_parameters() == []
+
+
 # --- the matcher ---
 
 
@@ -316,6 +362,14 @@ def test_the_matcher_compares_two_means():
     alone = [pair(model, x[:, i], (T, T)) for i in range(N)]
     torch.testing.assert_close(y, torch.cat(alone, 1), rtol=0, atol=1e-12)
     assert not torch.equal(model(x.flip(-1)), y)
+
+
+@by_readout
+@by_block
+def test_the_matcher_takes_options(block, readout):
+    if readout != "steps":
+        model = SpikingSSMMatcher(2, width=4, n_layers=1, block=block, readout=readout)
+        assert model(torch.randn(T, N, 2, 1)).shape == (1, N, 2)
 
 
 def test_the_matcher_takes_sequences_of_numbers():
@@ -405,12 +459,21 @@ def test_value_out_of_range(name, value):
 
 def test_an_unknown_readout():
     message = (
-        "The 'readout' parameter of SpikingSSM must be one of ['last', 'max', 'mean', 'steps']."
+        "The 'readout' parameter of SpikingSSM must be one of "
+        "['ends', 'last', 'max', 'mean', 'steps']. Got 'sum' instead."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         SpikingSSM(K, readout="sum")
 
 
+def test_an_unknown_block():
+    message = "The 'block' parameter of SpikingSSM must be one of ['s4d', 'selective']. Got 's5'"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SpikingSSM(K, block="s5")
+
+
 def test_an_unknown_option():
     with pytest.raises(TypeError, match="depth"):
         SpikingSSM(K, depth=3)
+    with pytest.raises(TypeError, match="d_state"):
+        SpikingSSM(K, block="selective", d_state=3)

@@ -11,17 +11,21 @@ from skspike.models import SpikingSSMDecoder, create_model
 
 V, T, N = 20, 12, 3
 
+by_block = pytest.mark.parametrize("block", ["s4d", "selective"])
+
 
 def small(**options):
     """Return a small network in float64 and tokens for it."""
     torch.manual_seed(0)
-    sizes = {"n_layers": 2, "width": 8, "d_state": 4, "cutoffs": (5, 12), "division": 2}
+    sizes = {"n_layers": 2, "width": 8, "cutoffs": (5, 12), "division": 2}
+    sizes |= {"dt_max": 2.0} if options.get("block") == "selective" else {"d_state": 4}
     model = SpikingSSMDecoder(V, **{**sizes, **options}).double()
     return model, torch.randint(V, (T, N))
 
 
-def test_the_network_tested_here_spikes():
-    model, tokens = small()
+@by_block
+def test_the_network_tested_here_spikes(block):
+    model, tokens = small(block=block)
     rates = []
     for block in model.blocks:
         block.mix.register_forward_pre_hook(lambda _, args: rates.append(args[0].mean().item()))
@@ -53,8 +57,9 @@ def test_probabilities(final_norm):
     torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(T, N, dtype=torch.float64))
 
 
-def test_it_sees_nothing_of_what_follows():
-    model, tokens = small()
+@by_block
+def test_it_sees_nothing_of_what_follows(block):
+    model, tokens = small(block=block)
     other = tokens.clone()
     other[7:] = (other[7:] + 1) % V
     before, after = model(tokens), model(other)
@@ -64,8 +69,9 @@ def test_it_sees_nothing_of_what_follows():
 
 @pytest.mark.parametrize("size", [1, 5])
 @pytest.mark.parametrize("mode", ["exact", "fixed_point"])
-def test_a_stream_gives_what_whole_sequences_do(mode, size):
-    model, tokens = small(mode=mode, final_norm=True, project=True, memory=True)
+@by_block
+def test_a_stream_gives_what_whole_sequences_do(block, mode, size):
+    model, tokens = small(mode=mode, block=block, final_norm=True, project=True, memory=True)
     expected, state, parts = model(tokens), None, []
     for part in tokens.split(size):
         log_p, state = model.stream(part, state)
@@ -74,16 +80,18 @@ def test_a_stream_gives_what_whole_sequences_do(mode, size):
     torch.testing.assert_close(model(tokens, form="recurrent"), expected, rtol=1e-9, atol=1e-10)
 
 
-def test_a_state_does_not_grow():
-    model, tokens = small(memory=True)
+@by_block
+def test_a_state_does_not_grow(block):
+    model, tokens = small(memory=True, block=block)
     _, once = model.stream(tokens[:1])
     _, often = model.stream(tokens, once)
     shapes = [[part.shape for part in block] for block in once]
     assert [[part.shape for part in block] for block in often] == shapes
 
 
-def test_every_parameter_learns():
-    model, tokens = small(final_norm=True, project=True, memory=True)
+@by_block
+def test_every_parameter_learns(block):
+    model, tokens = small(final_norm=True, project=True, memory=True, block=block)
     model.softmax(model.features(tokens[:-1]), tokens[1:]).mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
@@ -104,6 +112,13 @@ def test_slow_parameters():
     kinds = ("log_dt", "log_a_real", "a_imag")
     of_blocks = {f"blocks.{i}.ssm.{kind}" for i in range(2) for kind in kinds}
     assert names == of_blocks | {"memory.log_rate"}
+    selective, _ = small(memory=True, block="selective")
+    assert selective.slow_parameters() == [selective.memory.log_rate]
+
+
+def test_an_unknown_block():
+    with pytest.raises(ValueError, match="'block' parameter of SpikingSSMDecoder must be one of"):
+        small(block="s5")
 
 
 def test_it_cannot_look_ahead():

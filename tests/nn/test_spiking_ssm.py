@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 
 import pytest
 import torch
@@ -149,141 +148,6 @@ def test_a_threshold_scales_what_the_neurons_are_given():
         torch.testing.assert_close(block(x), y, rtol=0, atol=1e-12)
 
 
-# --- dropout ---
-
-
-def test_dropout_takes_channels_of_a_sample_away_for_all_steps():
-    block, masks = build(True, dropout=0.4), []
-    block.dropout.register_forward_hook(lambda _, inputs, y: masks.append((inputs[0], y)))
-    block(draw(T, 200, H))
-    assert len(masks) == 2
-    shares = []
-    for x, y in masks:  # of the spikes, and of the gate's output
-        factor = torch.where(x != 0, y / x, torch.nan).nanmean(0)  # (N, H), NaN if silent
-        kept = factor.isclose(torch.tensor(1 / 0.6).double())
-        assert bool((kept | factor.isnan() | (factor == 0)).all())
-        shares.append((kept.sum() / (~factor.isnan()).sum()).item())
-        torch.testing.assert_close(y, x * factor.nan_to_num())
-    assert shares == pytest.approx([0.6, 0.6], abs=0.06)
-    alive = [(y != 0).any(0) for _, y in masks]
-    assert not torch.equal(*alive)
-    block.eval()
-    assert torch.equal(block(draw()), block(draw()))
-
-
-# --- samples of unequal lengths ---
-
-
-def padded(fill=0.0):
-    """Return samples of unequal lengths, and in front of each other, with a fill behind."""
-    x = draw()
-    return torch.where(VALID[..., None], x, fill * (1 + draw(seed=8)))
-
-
-@by_norm
-@by_place
-@by_kind
-def test_one_by_one_is_together_in_evaluation(bidirectional, norm_place, norm):
-    block = build(norm=norm, norm_place=norm_place, bidirectional=bidirectional)
-    together = block(padded(1e6), VALID)
-    for i, n in enumerate(LENGTHS):
-        alone = block(draw()[:n, i : i + 1])
-        assert largest(together[:n, i : i + 1] - alone) < 1e-10
-
-
-@by_norm
-@by_place
-@by_kind
-def test_the_fill_does_not_matter_in_training(bidirectional, norm_place, norm):
-    """Nor does it for gradients and running statistics; dropout has the mask of a sample."""
-    results = []
-    for fill in (0.0, 1e6):
-        block = build(
-            True, norm=norm, norm_place=norm_place, bidirectional=bidirectional, dropout=0.3
-        )
-        x = padded(fill).requires_grad_()
-        torch.manual_seed(1)
-        y = block(x, VALID)[VALID]
-        y.backward(draw(*y.shape, seed=2))
-        gradients = [p.grad for p in block.parameters() if p.grad is not None]
-        results.append([y, x.grad, *gradients, *block.buffers()])
-        assert not x.grad[~VALID].any()
-    for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("norm_place", ["before", "after"])
-def test_batch_statistics_are_those_of_the_steps_of_samples(norm_place):
-    block, seen = build(True, norm="batch", norm_place=norm_place), []
-    block.norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    block.norm.momentum = 1.0
-    y = block(padded(), VALID)
-    assert seen[0].shape == (1, sum(LENGTHS), H)
-    torch.testing.assert_close(block.norm.running_mean, seen[0].mean((0, 1)))
-    torch.testing.assert_close(block.norm.running_var, seen[0].var((0, 1)))
-    assert torch.equal(seen[0][0], padded()[VALID]) == (norm_place == "before")
-    if norm_place == "after":
-        torch.testing.assert_close(y[VALID].mean(0), block.norm.bias.detach())
-
-
-def test_all_steps_valid_is_none_given():
-    block = build(True, norm="batch")
-    everything = torch.ones(T, N, dtype=torch.bool)
-    torch.testing.assert_close(block(draw(), everything), block(draw()), rtol=0, atol=1e-12)
-
-
-def test_a_batch_norm_of_unequal_lengths_keeps_the_dtype():
-    block = build(True, norm="batch").float()
-    with torch.autocast("cpu", torch.bfloat16):
-        assert block(draw().bfloat16(), VALID).dtype == torch.bfloat16
-
-
-# --- forms and streams ---
-
-
-@by_norm
-@by_place
-@by_kind
-def test_the_recurrent_form_is_the_parallel_one(bidirectional, norm_place, norm):
-    """Down to the current: spikes would hide what does not pass a threshold."""
-    block, x = build(norm=norm, norm_place=norm_place, bidirectional=bidirectional), draw()
-    currents = recorded(block)
-    assert largest(block(x) - block(x, form="recurrent")) < 1e-10
-    assert largest(currents[0] - currents[1]) < 1e-10
-
-
-@by_norm
-@by_place
-@pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
-def test_a_stream_in_any_chunks_is_the_whole(mode, norm_place, norm):
-    block, x = build(mode=mode, norm=norm, norm_place=norm_place), draw()
-    currents = recorded(block)
-    whole = block(x)
-    for sizes in ((1,) * T, (3, 20, T - 23)):
-        del currents[1:]
-        state, parts = None, []
-        for chunk in x.split(sizes):
-            y, state = block.stream(chunk, state)
-            parts.append(y)
-        assert largest(torch.cat(parts) - whole) < 1e-10
-        assert largest(torch.cat(currents[1:]) - currents[0]) < 1e-10
-
-
-@by_place
-def test_the_past_does_not_see_the_future(norm_place):
-    block, x, s = build(norm_place=norm_place), draw(), 17
-    other = x.clone()
-    other[s:] += draw(T - s, N, H, seed=1)
-    change = block(other) - block(x)
-    assert largest(change[:s]) < 1e-12
-    assert change[s].abs().min() > 0
-
-
-def test_a_bidirectional_block_does_not_stream():
-    with pytest.raises(ValueError, match="must be False to stream"):
-        build(bidirectional=True).stream(draw())
-
-
 # --- modes ---
 
 
@@ -313,16 +177,11 @@ def test_gradients_stay_in_a_step_of_the_neurons():
 # --- contract ---
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_copies(copied):
-    block = build(norm="batch", mode="sdn", bidirectional=True)
-    assert torch.equal(copied(block)(draw()), block(draw()))
-
-
 @by_norm
 @pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
 def test_compiles_without_a_graph_break(mode, norm):
     block = build(True, mode=mode, norm=norm)
+    torch.compiler.reset()  # what other tests have compiled counts, too
     compiled = torch.compile(copy.deepcopy(block), fullgraph=True, backend="aot_eager")
     x, other = (draw().requires_grad_() for _ in range(2))
     found, expected = compiled(x), block(other)

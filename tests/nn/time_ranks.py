@@ -59,6 +59,13 @@ CASES = {
         ),
         VECTOR,
     ),
+    "selective block": (
+        lambda: nn.Sequential(
+            snn.SelectiveSSMBlock(5, 4, bidirectional=True, norm="batch", dropout=0.2, dt_max=2.0),
+            nn.Linear(5, 3),
+        ),
+        VECTOR,
+    ),
     "adaptive": (
         lambda: nn.Sequential(snn.BatchNorm1d(5), snn.AdaptiveLIF(5), nn.Linear(5, 3)),
         VECTOR,
