@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from skspike.kernels import linear_scan, ssm_conv, ssm_kernel
+from skspike.kernels import gated_scan, linear_scan, ssm_conv, ssm_kernel
 from skspike.models import SpikingSSM
 from tests.benchmarks import loops, peers
 from tests.benchmarks.compare import Arm, Target, compare
@@ -296,11 +296,57 @@ def bench_response(setting: Setting, n_steps: int) -> None:
     )
 
 
+def by_doubling(x: Tensor, gate: Tensor) -> Tensor:
+    """Return what gated integrators remember, from stretches of steps that double in length."""
+    share = gate.sigmoid()
+    kept, h, n = 1 - share, share * x, 1
+    while n < len(x):
+        h = torch.cat([h[:n], torch.addcmul(h[n:], kept[n:], h[:-n])])
+        kept = torch.cat([kept[:n], kept[n:] * kept[:-n]])
+        n *= 2
+    return h
+
+
+SCANS = {
+    "ours": gated_scan,
+    "python loop": functools.partial(gated_scan, backend="reference"),
+    "doubling": by_doubling,
+}
+
+
+def bench_gated_scan(setting: Setting, n_steps: int) -> None:
+    """Run gated integrators and their gradients, against a loop and a scan of passes of torch."""
+    shape = (50, 3, 2) if setting.tiny else (n_steps, 32, 64)
+    x, gate, dh = torch.randn(3, *shape, device=setting.place)
+
+    def scan(name: str, *inputs: Tensor) -> tuple[Tensor, ...]:
+        *inputs, dh = inputs
+        return torch.autograd.grad(SCANS[name](*inputs), inputs, dh)
+
+    def build(name: str) -> Arm:
+        few = [v[:CHECKED].double() for v in (x, gate, dh)]
+        few[:2] = [v.detach().requires_grad_() for v in few[:2]]
+        assert_close(scan(name, *few), scan("ours", *few), rtol=1e-9, atol=1e-9)
+        return Arm(functools.partial(scan, name), lambda x, gate, dh: SCANS[name](x, gate))
+
+    peers = {name: functools.partial(build, name) for name in SCANS if name != "ours"}
+    compare(
+        setting,
+        "ssm",
+        f"gated_scan forward+backward, {'x'.join(map(str, shape))}, float32",
+        ours={"ours": build("ours")},
+        peers=peers,
+        pairs=[("ours", name, Target()) for name in peers],
+        inputs=[(x.requires_grad_(), gate.requires_grad_(), dh)],
+    )
+
+
 CASES = {
     **{f"neurons-{n}": functools.partial(bench_neurons, n_steps=n) for n in LENGTHS},
     **{f"network-{n}": functools.partial(bench_network, n_steps=n) for n in LENGTHS},
     "growth": bench_growth,
     **{f"response-{n}": functools.partial(bench_response, n_steps=n) for n in (1024, 8192)},
+    **{f"gated-scan-{n}": functools.partial(bench_gated_scan, n_steps=n) for n in (1024, 8192)},
 }
 
 if __name__ == "__main__":
