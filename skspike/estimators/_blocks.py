@@ -9,11 +9,14 @@ from .._sklearn import Interval, StrOptions
 
 _SHARED = (
     "bidirectional", "dt_min", "dt_max", "norm", "norm_place", "dropout", "mode", "decay",
-    "n_rounds", "learnable_threshold", "shared_threshold", "backend",
+    "n_rounds", "learnable_threshold", "shared_threshold", "surrogate", "backend",
 )  # fmt: skip
 _OWN = {"s4d": ("d_state", "trainable_input"), "selective": ("expand", "residual")}
 
+_SURROGATES = {"atan", "sigmoid", "triangle", "rectangle", "dspike"}
+
 BLOCK_CONSTRAINTS: dict = {
+    "surrogate": [StrOptions(_SURROGATES)],
     "block": [StrOptions(set(_OWN))],
     "d_state": [Interval(Integral, 2, None, closed="left")],
     "expand": [Interval(Integral, 1, None, closed="left")],

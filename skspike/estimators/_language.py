@@ -67,6 +67,9 @@ class SpikingSSMLanguageModel(BaseEstimator):
         How neurons are computed; see :class:`skspike.nn.SpikingSSMNeuron`.
     decay : float, default=0.125
         Factor on the carried potential of the neurons.
+    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="triangle"
+        What stands for the derivative of a spike, ``"triangle"`` as published; see
+        :func:`skspike.kernels.lif`.
     cutoffs : sequence of int, default=()
         First token of each cluster of rarer tokens, of which the softmax computes only those that
         are needed; see :class:`skspike.nn.AdaptiveSoftmax`. ``(19997, 39997, 199997)`` in the
@@ -247,6 +250,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         dt_max=1.0,
         mode="exact",
         decay=0.125,
+        surrogate="triangle",
         cutoffs=(),
         division=1,
         final_norm=True,
@@ -288,6 +292,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         self.dt_max = dt_max
         self.mode = mode
         self.decay = decay
+        self.surrogate = surrogate
         self.cutoffs = cutoffs
         self.division = division
         self.final_norm = final_norm

@@ -99,6 +99,9 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
+    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="triangle"
+        What stands for the derivative of a spike, ``"triangle"`` as published; see
+        :func:`skspike.kernels.lif`.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
@@ -277,6 +280,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         n_rounds=3,
         learnable_threshold=True,
         shared_threshold=False,
+        surrogate="triangle",
         readout="mean",
         n_tokens=None,
         patch_size=1,
@@ -326,6 +330,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         self.n_rounds = n_rounds
         self.learnable_threshold = learnable_threshold
         self.shared_threshold = shared_threshold
+        self.surrogate = surrogate
         self.readout = readout
         self.n_tokens = n_tokens
         self.patch_size = patch_size
@@ -450,6 +455,9 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
+    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="triangle"
+        What stands for the derivative of a spike, ``"triangle"`` as published; see
+        :func:`skspike.kernels.lif`.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
@@ -618,6 +626,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         n_rounds=3,
         learnable_threshold=True,
         shared_threshold=False,
+        surrogate="triangle",
         readout="mean",
         n_tokens=None,
         patch_size=1,
@@ -665,6 +674,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         self.n_rounds = n_rounds
         self.learnable_threshold = learnable_threshold
         self.shared_threshold = shared_threshold
+        self.surrogate = surrogate
         self.readout = readout
         self.n_tokens = n_tokens
         self.patch_size = patch_size

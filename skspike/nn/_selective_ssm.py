@@ -11,6 +11,7 @@ from .._validation import check_choice, check_number
 from ..kernels import gated_scan
 from ._s4d import FORMS
 from ._sequence_block import SequenceBlock, State
+from ._spiking_ssm import GatedLinear
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._time import all_steps, own_steps
 
@@ -216,12 +217,12 @@ class SelectiveSSM(nn.Module):
 
 
 class SelectiveSSMBlock(SequenceBlock):
-    r"""Selective state space model, spikes and a matrix, around which the input passes.
+    r"""Selective state space model, spikes and a gated mixture, around which the input passes.
 
     .. math::
         z &= \mathrm{SelectiveSSM}(\mathrm{norm}(x)) \\
         s &= \mathrm{spikes}(z) \\
-        y &= x + W s + b
+        y &= x + \mathrm{GLU}(W s + b)
 
     It stands where a :class:`SpikingSSMBlock` does. What is read from long sequences with little
     in them is learnt by either; where each step says what it means to those around it, as in
@@ -247,7 +248,7 @@ class SelectiveSSMBlock(SequenceBlock):
         Whether the input of the block is normalised, or its output, or neither.
     dropout : float, default=0.0
         Probability that a channel is dropped from the spikes of a sample, in all steps, and once
-        more from the output of the matrix.
+        more from the output of the gate.
     mode : {"exact", "sdn", "fixed_point"}, default="exact"
         How the neurons are computed; see :class:`SpikingSSMNeuron`.
     decay : float in [0, 1], default=0.125
@@ -258,6 +259,10 @@ class SelectiveSSMBlock(SequenceBlock):
         Whether thresholds are learnt.
     shared_threshold : bool, default=False
         Whether all neurons share a threshold.
+    surrogate : str, default="triangle"
+        What stands for the derivative of a spike; see :class:`SpikingSSMNeuron`.
+    alpha : float in (0, inf), default=None
+        Sharpness of the surrogate.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the kernels.
 
@@ -265,8 +270,8 @@ class SelectiveSSMBlock(SequenceBlock):
     -----
     Input and output of shape (n_steps, n_samples, n_channels). The input must be finite.
 
-    The block is ours: neurons, and what meets a matrix after them, are those of [1]_, whose state
-    space models have steps that do not depend on the input.
+    The block is ours: neurons, and the gate after them, are those of [1]_, whose state space models
+    have steps that do not depend on the input.
 
     References
     ----------
@@ -297,20 +302,21 @@ class SelectiveSSMBlock(SequenceBlock):
         n_rounds: int = 3,
         learnable_threshold: bool = True,
         shared_threshold: bool = False,
+        surrogate: str = "triangle",
+        alpha: float | None = None,
         backend: str = "auto",
     ) -> None:
         check_number("SelectiveSSMBlock", "n_channels", n_channels, 1, integer=True)
         check_number("SelectiveSSMBlock", "expand", expand, 1, integer=True)
         n = expand * n_channels
+        of_neurons = mode, decay, n_rounds, learnable_threshold, shared_threshold, surrogate, alpha
         super().__init__(
             n_channels,
             norm,
             norm_place,
             SelectiveSSM(n_channels, n, bidirectional, dt_min, dt_max, backend),
-            SpikingSSMNeuron(
-                n, mode, decay, n_rounds, learnable_threshold, shared_threshold, backend
-            ),
-            nn.Linear(n, n_channels),
+            SpikingSSMNeuron(n, *of_neurons, backend),
+            GatedLinear(n, n_channels, backend),
             dropout,
         )
         self.residual = residual
@@ -323,8 +329,10 @@ class SelectiveSSMBlock(SequenceBlock):
         return z, tuple(after)
 
     def _gather(self, x: Tensor, s: Tensor) -> Tensor:
-        y = self.dropout(self.mix(self.dropout(s)))
-        return x + y if self.residual else y
+        if self.training and self.dropout.p > 0:
+            y = self.dropout(self.mix(self.dropout(s)))
+            return x + y if self.residual else y
+        return self.mix(s, x if self.residual else None)
 
     def extra_repr(self) -> str:
         """Show what is around the block in the module's repr."""

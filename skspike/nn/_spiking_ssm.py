@@ -14,8 +14,8 @@ from ._spiking_ssm_neuron import SpikingSSMNeuron
 class GatedLinear(nn.Linear):
     """A matrix that mixes channels, half of whose results gate the others."""
 
-    def __init__(self, n_channels: int, backend: str = "auto") -> None:
-        super().__init__(n_channels, 2 * n_channels)
+    def __init__(self, n_channels: int, n_results: int, backend: str = "auto") -> None:
+        super().__init__(n_channels, 2 * n_results)
         self.backend = backend
 
     def forward(self, s: Tensor, residual: Tensor | None = None) -> Tensor:
@@ -66,6 +66,10 @@ class SpikingSSMBlock(SequenceBlock):
         Whether thresholds are learnt.
     shared_threshold : bool, default=False
         Whether all channels share a threshold.
+    surrogate : str, default="triangle"
+        What stands for the derivative of a spike; see :class:`SpikingSSMNeuron`.
+    alpha : float in (0, inf), default=None
+        Sharpness of the surrogate.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the kernels.
 
@@ -106,17 +110,18 @@ class SpikingSSMBlock(SequenceBlock):
         n_rounds: int = 3,
         learnable_threshold: bool = True,
         shared_threshold: bool = False,
+        surrogate: str = "triangle",
+        alpha: float | None = None,
         backend: str = "auto",
     ) -> None:
+        of_neurons = mode, decay, n_rounds, learnable_threshold, shared_threshold, surrogate, alpha
         super().__init__(
             n_channels,
             norm,
             norm_place,
             S4D(n_channels, d_state, bidirectional, trainable_input, dt_min, dt_max, backend),
-            SpikingSSMNeuron(
-                n_channels, mode, decay, n_rounds, learnable_threshold, shared_threshold, backend
-            ),
-            GatedLinear(n_channels, backend),
+            SpikingSSMNeuron(n_channels, *of_neurons, backend),
+            GatedLinear(n_channels, n_channels, backend),
             dropout,
         )
 

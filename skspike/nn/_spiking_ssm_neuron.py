@@ -26,7 +26,8 @@ class SpikingSSMNeuron(nn.Module):
         m_{t+1} &= k (1 - s_t) h_t,
 
     which are the spikes of a neuron with that threshold for the current itself. The gradient of a
-    spike is the triangle :math:`\max(0, 1 - |h_t - 1|)` and goes to the present input alone (SLTT).
+    spike, by default the triangle :math:`\max(0, 1 - |h_t - 1|)`, goes to the present input alone
+    (SLTT).
 
     Parameters
     ----------
@@ -46,12 +47,19 @@ class SpikingSSMNeuron(nn.Module):
         Whether thresholds are learnt, by their logarithm, which begins at 0; else they are 1.
     shared_threshold : bool, default=False
         Whether all channels share a threshold.
+    surrogate : str, default="triangle"
+        What stands for the derivative of a spike, as published or another one of
+        :func:`skspike.kernels.lif`. Wider ones, ``"sigmoid"`` for instance, let more neurons learn
+        from a step.
+    alpha : float in (0, inf), default=None
+        Sharpness of the surrogate; None stands for its own default.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs it; see :func:`skspike.kernels.lif`.
 
     Notes
     -----
-    Input of shape (n_steps, n_samples, n_channels, ...), output spikes of the same shape.
+    Input of shape (n_steps, n_samples, n_channels, ...), output spikes of the same shape. A
+    surrogate that does not exist is told by the first call.
 
     On the CPU, "exact" is the fastest of the three: fused over time, it costs what moving its
     memory costs. The others are further passes over the input, which matter where a step has few
@@ -92,6 +100,8 @@ class SpikingSSMNeuron(nn.Module):
         n_rounds: int = 3,
         learnable_threshold: bool = True,
         shared_threshold: bool = False,
+        surrogate: str = "triangle",
+        alpha: float | None = None,
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -104,6 +114,8 @@ class SpikingSSMNeuron(nn.Module):
         self.mode = mode
         self.decay = decay
         self.n_rounds = n_rounds
+        self.surrogate = surrogate
+        self.alpha = alpha
         self.backend = backend
         self.ln_threshold = None
         if learnable_threshold:
@@ -144,7 +156,8 @@ class SpikingSSMNeuron(nn.Module):
                 y,
                 state,
                 decay=self.decay,
-                surrogate="triangle",
+                surrogate=self.surrogate,
+                alpha=self.alpha,
                 through_time=False,
                 backend=self.backend,
             )
@@ -152,10 +165,10 @@ class SpikingSSMNeuron(nn.Module):
         m = self._membrane(seen)
         # in memory that is there, where nothing stands before the present steps
         h = m.add_(y) if state is None else m[len(state) :] + y
-        spikes = fire_at(h, backend=self.backend).to(x.dtype)
+        spikes = fire_at(h, surrogate=self.surrogate, alpha=self.alpha, backend=self.backend)
         missing = max(0, self.n_inputs - len(seen))
         seen = torch.cat([seen.new_zeros(missing, *seen.shape[1:]), seen]) if missing else seen
-        return spikes, seen[len(seen) - self.n_inputs :]
+        return spikes.to(x.dtype), seen[len(seen) - self.n_inputs :]
 
     def _scaled(self, x: Tensor) -> Tensor:
         """Return the current in units of the threshold."""

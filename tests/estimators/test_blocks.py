@@ -18,7 +18,7 @@ by_block = pytest.mark.parametrize("block", BLOCKS)
 def test_estimators_of_sequences_have_every_option_of_a_block(kind, block):
     options = block_options(kind(block=block))
     known = set(inspect.signature(BLOCKS[block].__init__).parameters)
-    assert set(options) == known - {"self", "n_channels"} | {"block"}
+    assert set(options) == known - {"self", "n_channels", "alpha"} | {"block"}
     assert options["block"] == block
 
 
@@ -26,6 +26,6 @@ def test_estimators_of_sequences_have_every_option_of_a_block(kind, block):
 def test_the_language_model_has_those_that_it_names(block):
     options = block_options(SpikingSSMLanguageModel(block=block, decay=0.5))
     own = {"s4d": {"d_state"}, "selective": {"expand", "residual"}}
-    shared = {"block", "dt_min", "dt_max", "dropout", "mode", "decay", "backend"}
+    shared = {"block", "dt_min", "dt_max", "dropout", "mode", "decay", "surrogate", "backend"}
     assert set(options) == shared | own[block]
     assert options["decay"] == 0.5

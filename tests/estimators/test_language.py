@@ -353,6 +353,7 @@ def test_every_network_parameter_reaches_the_network(block, own, monkeypatch):
         "dt_max": 0.5,
         "mode": "fixed_point",
         "decay": 0.25,
+        "surrogate": "atan",
         "cutoffs": (3,),
         "division": 2,
         "final_norm": False,

@@ -97,12 +97,14 @@ def test_every_option_reaches_the_blocks():
     asked = {"bidirectional": True, "dt_min": 0.02, "dt_max": 0.02, "norm": "batch"}
     asked |= {"norm_place": "after", "mode": "fixed_point", "decay": 0.25, "n_rounds": 2}
     asked |= {"learnable_threshold": False, "backend": "reference", "dropout": 0.3}
+    asked["surrogate"] = "atan"
     own = {"s4d": {"d_state": 6, "trainable_input": True}}
     own["selective"] = {"expand": 3, "residual": False}
     for kind, options in own.items():
         block = fit(block=kind, max_epochs=1, **asked, **options).model_.blocks[0]
         neuron, ssm = block.neuron, block.ssm
         assert (neuron.mode, neuron.decay, neuron.n_rounds) == ("fixed_point", 0.25, 2)
+        assert neuron.surrogate == "atan"
         assert (neuron.ln_threshold, neuron.backend, block.dropout.p) == (None, "reference", 0.3)
         assert (block.norm_place, type(block.norm)) == ("after", BatchNorm1d)
         assert (ssm.bidirectional, ssm.backend) == (True, "reference")

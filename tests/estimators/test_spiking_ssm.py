@@ -55,6 +55,7 @@ def test_every_parameter_has_a_constraint(kind):
         ("residual", "yes", "must be an instance of 'bool'"),
         ("decay", 1.5, "must be a float in the range"),
         ("mode", "loop", "must be a str among"),
+        ("surrogate", "arctan", "must be a str among"),
         ("norm_place", "nowhere", "must be a str among"),
         ("readout", "first", "must be a str among"),
         ("n_tokens", 0, "must be an int in the range"),

@@ -214,6 +214,22 @@ def test_a_bidirectional_block_does_not_stream(kind):
         build(kind, bidirectional=True).stream(draw())
 
 
+@pytest.mark.parametrize("mode", ["exact", "fixed_point"])
+@by_block
+def test_surrogates(kind, mode):
+    """Spikes are the same, and what they teach those before them is not."""
+    found = []
+    for surrogate, alpha in (("triangle", None), ("sigmoid", None), ("sigmoid", 2.0)):
+        block = build(kind, mode=mode, surrogate=surrogate, alpha=alpha)
+        x = draw().requires_grad_()
+        y = block(x)
+        found.append([y, *torch.autograd.grad(y.sum(), x)])
+    for y, dx in found[1:]:
+        assert torch.equal(y, found[0][0])
+        assert not torch.equal(dx, found[0][1])
+    assert not torch.equal(found[1][1], found[2][1])
+
+
 @by_block
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_copies(copied, kind):
