@@ -13,7 +13,7 @@ _SHARED = (
 )  # fmt: skip
 _OWN = {"s4d": ("d_state", "trainable_input"), "selective": ("expand", "residual")}
 
-_SURROGATES = {"atan", "sigmoid", "triangle", "rectangle", "dspike"}
+_SURROGATES = {"atan", "sigmoid", "unit_sigmoid", "triangle", "rectangle", "dspike"}
 
 BLOCK_CONSTRAINTS: dict = {
     "surrogate": [StrOptions(_SURROGATES)],

@@ -67,9 +67,10 @@ class SpikingSSMLanguageModel(BaseEstimator):
         How neurons are computed; see :class:`skspike.nn.SpikingSSMNeuron`.
     decay : float, default=0.125
         Factor on the carried potential of the neurons.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="triangle"
+    surrogate : {"triangle", "unit_sigmoid", "sigmoid", "atan", "rectangle", "dspike"}, \
+            default="triangle"
         What stands for the derivative of a spike, ``"triangle"`` as published; see
-        :func:`skspike.kernels.lif`.
+        :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
     cutoffs : sequence of int, default=()
         First token of each cluster of rarer tokens, of which the softmax computes only those that
         are needed; see :class:`skspike.nn.AdaptiveSoftmax`. ``(19997, 39997, 199997)`` in the

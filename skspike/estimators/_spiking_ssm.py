@@ -99,9 +99,10 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="triangle"
+    surrogate : {"triangle", "unit_sigmoid", "sigmoid", "atan", "rectangle", "dspike"}, \
+            default="triangle"
         What stands for the derivative of a spike, ``"triangle"`` as published; see
-        :func:`skspike.kernels.lif`.
+        :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
@@ -455,9 +456,10 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         Whether the thresholds of the neurons are learnt.
     shared_threshold : bool, default=False
         Whether all neurons of a block share a threshold.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="triangle"
+    surrogate : {"triangle", "unit_sigmoid", "sigmoid", "atan", "rectangle", "dspike"}, \
+            default="triangle"
         What stands for the derivative of a spike, ``"triangle"`` as published; see
-        :func:`skspike.kernels.lif`.
+        :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both

@@ -78,11 +78,12 @@ def lif(
         either end included, are data.
     surrogate : str, default="atan"
         Derivative that stands in for that of the spike, as a function of
-        :math:`u = h_t - \theta`: "atan", "sigmoid", "triangle", "rectangle", "dspike" or
-        "dspike_unit", which is cut off outside :math:`0 < h_t < 1` instead of :math:`|u| < 1/2`.
+        :math:`u = h_t - \theta`: "atan", "sigmoid", "triangle", "rectangle", "dspike",
+        "dspike_unit", which is cut off outside :math:`0 < h_t < 1` instead of :math:`|u| < 1/2`, or
+        "unit_sigmoid", "sigmoid" with a peak of 1, whose integral grows as `alpha` falls.
     alpha : float, default=None
         Sharpness of the surrogate; None takes 2 (atan), 4 (sigmoid), 1 (triangle), 1 (rectangle),
-        3 (dspike, dspike_unit).
+        3 (dspike, dspike_unit), 1 (unit_sigmoid).
     save : {"auto", "potential", "recompute"}, default="auto"
         What a compiled backend keeps for the backward pass: the potential of every step, or the
         input, from which it recomputes them. ``"auto"`` is ``"recompute"``, which moves fewer

@@ -34,6 +34,12 @@ def sigmoid(u, h, alpha):
     return alpha * y * (real(1) - y)
 
 
+def unit_sigmoid(u, h, alpha):
+    """4 y (1 - y) with y = 1 / (1 + exp(-alpha u)): one at the threshold, however wide it is."""
+    y = real(1) / (real(1) + exp(-alpha * u))
+    return real(4) * y * (real(1) - y)
+
+
 def triangle(u, h, alpha):
     """max(0, alpha - alpha^2 |u|), the derivative of a piecewise quadratic step."""
     g = alpha - alpha * alpha * absolute(u)
@@ -70,6 +76,7 @@ class Surrogate:
 SURROGATES = {
     "atan": Surrogate(atan, 2.0),
     "sigmoid": Surrogate(sigmoid, 4.0),
+    "unit_sigmoid": Surrogate(unit_sigmoid, 1.0),
     "triangle": Surrogate(triangle, 1.0),
     "rectangle": Surrogate(rectangle, 1.0),
     "dspike": Surrogate(dspike, 3.0),

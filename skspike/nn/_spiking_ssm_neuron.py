@@ -49,8 +49,7 @@ class SpikingSSMNeuron(nn.Module):
         Whether all channels share a threshold.
     surrogate : str, default="triangle"
         What stands for the derivative of a spike, as published or another one of
-        :func:`skspike.kernels.lif`. Wider ones, ``"sigmoid"`` for instance, let more neurons learn
-        from a step.
+        :func:`skspike.kernels.lif`. ``"unit_sigmoid"`` lets more neurons learn from a step.
     alpha : float in (0, inf), default=None
         Sharpness of the surrogate; None stands for its own default.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"

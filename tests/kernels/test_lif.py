@@ -23,7 +23,10 @@ NOT_BELOW_ONE, FINITE, POSITIVE = (
     f"be a float in the range {interval}"
     for interval in ("[1.0, inf]", "(-inf, inf)", "(0.0, inf)")
 )
-SURROGATES = "be one of ['atan', 'dspike', 'dspike_unit', 'rectangle', 'sigmoid', 'triangle']"
+SURROGATES = (
+    "be one of ['atan', 'dspike', 'dspike_unit', 'rectangle', 'sigmoid', 'triangle', "
+    "'unit_sigmoid']"
+)
 BACKENDS = "be one of ['auto', 'numba', 'reference', 'triton']"
 
 
@@ -98,6 +101,7 @@ def test_input_that_is_none(x, error, message, backend):
         ("rectangle", 1),
         ("dspike", 3),
         ("dspike_unit", 3),
+        ("unit_sigmoid", 1),
     ],
 )
 def test_default_sharpness(surrogate, alpha):

@@ -90,7 +90,8 @@ def test_one_decay_of_the_threshold_for_all(rho):
 @by_save
 @pytest.mark.parametrize("alpha", [0.1, 5.0])
 @pytest.mark.parametrize(
-    "surrogate", ["atan", "sigmoid", "triangle", "rectangle", "dspike", "dspike_unit"]
+    "surrogate",
+    ["atan", "sigmoid", "unit_sigmoid", "triangle", "rectangle", "dspike", "dspike_unit"],
 )
 def test_surrogate(surrogate, alpha, save):
     problem = make_problem(RICH, (9, 40))

@@ -23,6 +23,10 @@ def sigmoid_step(u, alpha):
     return 1 / (1 + np.exp(-alpha * u))
 
 
+def unit_sigmoid_step(u, alpha):
+    return 4 / alpha * sigmoid_step(u, alpha)
+
+
 def triangle_step(u, alpha):
     z = np.clip(alpha * u, -1, 1)
     return 0.5 + z - 0.5 * z * np.abs(z)
@@ -39,6 +43,7 @@ def dspike_step(u, alpha):
 STEPS = {
     "atan": atan_step,
     "sigmoid": sigmoid_step,
+    "unit_sigmoid": unit_sigmoid_step,
     "triangle": triangle_step,
     "rectangle": rectangle_step,
     "dspike": dspike_step,
@@ -47,6 +52,7 @@ STEPS = {
 PEAKS = {
     "atan": lambda alpha: alpha / 2,
     "sigmoid": lambda alpha: alpha / 4,
+    "unit_sigmoid": lambda alpha: 1.0,
     "triangle": lambda alpha: alpha,
     "rectangle": lambda alpha: alpha,
     "dspike": lambda alpha: alpha / (2 * math.tanh(alpha / 2)),
@@ -104,7 +110,7 @@ def test_integral_is_the_rise_of_the_step(name, alpha):
     u = (np.arange(n) + 0.5) * (2 * half_width / n) - half_width
     rise = STEPS[name](half_width, alpha) - STEPS[name](-half_width, alpha)
     assert derivative(name, u, alpha).sum() * (2 * half_width / n) == pytest.approx(rise, rel=2e-3)
-    assert rise == pytest.approx(1.0, abs=0.01)
+    assert rise == pytest.approx(4 / alpha if name == "unit_sigmoid" else 1.0, abs=0.01)
 
 
 @by_alpha
