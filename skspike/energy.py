@@ -28,8 +28,8 @@ def count_operations(
         The network.
     n_steps : float
         Number of steps of a sequence.
-    firing_rates : sequence of float of length n_layers
-        Share of the neurons of each block that fire in a step.
+    firing_rates : sequence of float of length n_layers * n_repeats
+        Share of the neurons of each block that fire in a step, each time that it is passed.
 
     Returns
     -------
@@ -77,7 +77,8 @@ def count_operations(
     (14400.0, 2880.0)
     """
     check_number("count_operations", "n_steps", n_steps, 0)
-    blocks = [module for module in model.modules() if isinstance(module, _BLOCKS)]
+    n_repeats = getattr(model, "n_repeats", 1)
+    blocks = n_repeats * [module for module in model.modules() if isinstance(module, _BLOCKS)]
     if len(firing_rates) != len(blocks):
         raise ValueError(
             f"The 'firing_rates' parameter of count_operations must have {len(blocks)} values, "
@@ -89,9 +90,11 @@ def count_operations(
         dense += n_results * (n_neurons + 1)  # the bias as one addition
         sparse += n_results * (rate * n_neurons + 1)
         other += 2 * n_neurons + _other_macs(block)  # decays and thresholds
+    repeated = {module for block in blocks for module in block.modules()}
     for module in model.modules():
         if isinstance(module, nn.Linear) and not any(module is block.mix for block in blocks):
-            other += module.in_features * module.out_features
+            times = n_repeats if module in repeated else 1
+            other += times * module.in_features * module.out_features
     dense, sparse, other = dense * n_steps, sparse * n_steps, other * n_steps
     energy = sparse * _ENERGY["ac"] + other * _ENERGY["mac"]
     return {
@@ -108,8 +111,8 @@ def _other_macs(block: SpikingSSMBlock | SelectiveSSMBlock) -> float:
     """Return what a step of a block costs beside its neurons and its matrices."""
     directions = 2 if block.ssm.bidirectional else 1
     if isinstance(block, SelectiveSSMBlock):
-        # states and what they contribute; channels shared with the step before, gate, sum around
+        # states and what they contribute; channels shared with the step before, the sum around
         states = block.ssm.n_states * (2 * directions + 1)
-        return states + (2 + 1 + block.residual) * block.ssm.n_channels
+        return states + (2 + block.residual) * block.ssm.n_channels
     width, n_modes = block.ssm.log_a_real.shape
     return width * (_MACS_OF_MODE * n_modes * directions + 1 + 2)  # D, the gate, the sum around

@@ -28,11 +28,24 @@ def test_a_selective_network_by_hand(residual, bidirectional):
     model = SpikingSSM(3, n_layers=1, width=4, bidirectional=bidirectional, **options)
     report = count_operations(model, n_steps=10, firing_rates=[0.25])
     ways = 1 + bidirectional
-    assert report["mixing_macs"] == 10 * (8 * 12 + 8)
-    assert report["mixing_acs"] == pytest.approx(10 * (8 * 12 * 0.25 + 8))
+    assert report["mixing_macs"] == 10 * (4 * 12 + 4)
+    assert report["mixing_acs"] == pytest.approx(10 * (4 * 12 * 0.25 + 4))
     to_states = 2 * 4 + 4 * 12 * (1 + ways)  # what is shared with the step before, both matrices
     states = 12 * 2 * ways + 12  # a step and a contribution of each, and the value's own
-    assert report["other_macs"] == 10 * (4 + 4 * 3 + to_states + states + 2 * 12 + 4 + 4 * residual)
+    assert report["other_macs"] == 10 * (4 + 4 * 3 + to_states + states + 2 * 12 + 4 * residual)
+
+
+@pytest.mark.parametrize("block", ["s4d", "selective"])
+def test_blocks_that_are_passed_again_cost_as_much_again(block):
+    once, twice = (
+        count_operations(SpikingSSM(3, n_layers=2, n_repeats=n, width=4, block=block), 10, rates)
+        for n, rates in ((1, [0.5, 0.25]), (2, [0.5, 0.25, 0.75, 0.0]))
+    )
+    around = 10 * (4 + 4 * 3)  # encoder and decoder
+    assert twice["other_macs"] - around == pytest.approx(2 * (once["other_macs"] - around))
+    assert twice["mixing_macs"] == 2 * once["mixing_macs"]
+    with pytest.raises(ValueError, match="must have 4 values, one for each block"):
+        count_operations(SpikingSSM(3, n_layers=2, n_repeats=2, width=4), 10, [0.1, 0.1])
 
 
 def test_the_published_count_is_of_the_mixing_matrices_alone():

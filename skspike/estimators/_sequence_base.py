@@ -102,6 +102,7 @@ class SequenceEstimator(SpikingEstimator):
             in_channels=self.n_features_in_ * (self.patch_size if series else 1),
             vocabulary_size=self.n_tokens,
             n_layers=self.n_layers,
+            n_repeats=self.n_repeats,
             width=self.width,
             readout=self.readout,
             **block_options(self),
@@ -179,10 +180,10 @@ class SequenceEstimator(SpikingEstimator):
         return X.shape[1] if self.n_steps_ is None else self.n_steps_
 
     def _measure(self, X, rows: np.ndarray) -> np.ndarray:
-        """Return the share of the neurons of each block that fire in a step."""
+        """Return the share of the neurons that fire in a step, each time a block is passed."""
         net = self.net_.predictor()
         neurons = [m for m in net.modules() if isinstance(m, SpikingSSMNeuron)]
-        counts, n_steps = np.zeros(len(neurons)), 0
+        counts, n_steps = np.zeros(len(neurons) * self.n_repeats), 0
 
         def count(x) -> torch.Tensor:
             """Count the spikes of a batch, in the steps that belong to a sample."""

@@ -16,6 +16,7 @@ __all__ = ["SpikingSSMClassifier", "SpikingSSMRegressor"]
 
 _CONSTRAINTS: dict = {
     "n_layers": [Interval(Integral, 1, None, closed="left")],
+    "n_repeats": [Interval(Integral, 1, None, closed="left")],
     "width": [Interval(Integral, 1, None, closed="left")],
     **BLOCK_CONSTRAINTS,
     "bidirectional": ["boolean"],
@@ -61,6 +62,9 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     ----------
     n_layers : int, default=2
         Number of blocks: a state space model, its spikes, and the matrix that mixes these.
+    n_repeats : int, default=1
+        How often a sequence goes through all blocks, with the same weights every time: for what is
+        nested, a deep network of few parameters.
     width : int, default=64
         Number of channels of a block.
     block : {"s4d", "selective"}, default="s4d"
@@ -198,8 +202,9 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         What `standardize` takes from each feature; None where it does not apply.
     scale_ : ndarray of shape (`n_features_in_`,) or None
         What it divides each feature by.
-    firing_rates_ : ndarray of shape (n_layers,)
-        Share of the neurons of each block that fire in a step, over samples of the training.
+    firing_rates_ : ndarray of shape (n_layers * n_repeats,)
+        Share of the neurons of each block that fire in a step, each time that it is passed, over
+        samples of the training.
     sparsity_ : float
         Share of all neurons that do not fire in a step.
     history_ : skorch.history.History
@@ -265,6 +270,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         self,
         *,
         n_layers=2,
+        n_repeats=1,
         width=64,
         block="s4d",
         d_state=16,
@@ -315,6 +321,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         callbacks=None,
     ):
         self.n_layers = n_layers
+        self.n_repeats = n_repeats
         self.width = width
         self.block = block
         self.d_state = d_state
@@ -418,6 +425,9 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
     ----------
     n_layers : int, default=2
         Number of blocks: a state space model, its spikes, and the matrix that mixes these.
+    n_repeats : int, default=1
+        How often a sequence goes through all blocks, with the same weights every time: for what is
+        nested, a deep network of few parameters.
     width : int, default=64
         Number of channels of a block.
     block : {"s4d", "selective"}, default="s4d"
@@ -553,8 +563,9 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         What `standardize` takes from each feature; None where it does not apply.
     scale_ : ndarray of shape (`n_features_in_`,) or None
         What it divides each feature by.
-    firing_rates_ : ndarray of shape (n_layers,)
-        Share of the neurons of each block that fire in a step, over samples of the training.
+    firing_rates_ : ndarray of shape (n_layers * n_repeats,)
+        Share of the neurons of each block that fire in a step, each time that it is passed, over
+        samples of the training.
     sparsity_ : float
         Share of all neurons that do not fire in a step.
     history_ : skorch.history.History
@@ -612,6 +623,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         self,
         *,
         n_layers=2,
+        n_repeats=1,
         width=64,
         block="s4d",
         d_state=16,
@@ -660,6 +672,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         callbacks=None,
     ):
         self.n_layers = n_layers
+        self.n_repeats = n_repeats
         self.width = width
         self.block = block
         self.d_state = d_state

@@ -34,20 +34,19 @@ def gated_linear(
     ----------
     x : Tensor of shape (n_steps, ..., n_channels)
         The input, spikes for instance.
-    weight : Tensor of shape (2 * n_results, n_channels)
+    weight : Tensor of shape (2 * n_channels, n_channels)
         The matrix W.
-    bias : Tensor of shape (2 * n_results,)
+    bias : Tensor of shape (2 * n_channels,)
         The bias b.
-    residual : Tensor of shape (n_steps, ..., n_results), default=None
-        What the result is added to, :math:`r`; None stands for 0.
+    residual : Tensor, default=None
+        What the result is added to, :math:`r`, in the shape of `x`; None stands for 0.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
-        As in :func:`lif`. With as many results as channels, and where some samples fill a vector
-        register of the CPU, as those of 1, 2, 4, 8 or mostly 16 channels do in float32,
-        ``"numba"`` is fused; all else is torch's own.
+        As in :func:`lif`. Where some samples fill a vector register of the CPU, as those of 1, 2,
+        4, 8 or mostly 16 channels do in float32, ``"numba"`` is fused; all else is torch's own.
 
     Returns
     -------
-    y : Tensor of shape (n_steps, ..., n_results)
+    y : Tensor of shape (n_steps, ..., n_channels)
         The result, in the dtype of `x` unless torch computes it under autocast.
 
     Raises
@@ -80,18 +79,15 @@ def gated_linear(
     """
     op = "gated_linear"
     check_input(op, x)
-    n, n_results = x.shape[-1] if x.ndim else 0, (weight.shape[0] if weight.ndim else 0) // 2
+    n = x.shape[-1] if x.ndim else 0
     shapes = [tuple(a.shape) for a in (weight, bias)]
-    of_result = (*x.shape[:-1], n_results)
-    if shapes != [(2 * n_results, n), (2 * n_results,)] or not (
-        residual is None or residual.shape == of_result
-    ):
+    if shapes != [(2 * n, n), (2 * n,)] or not (residual is None or residual.shape == x.shape):
         residual_shape = "no residual" if residual is None else tuple(residual.shape)
         raise ValueError(
             f"The input of {op} must have shapes (n_steps, ..., n_channels), "
-            "(2 * n_results, n_channels), (2 * n_results,) and, if there is a residual, "
-            f"(n_steps, ..., n_results). Got {tuple(x.shape)}, {shapes[0]}, {shapes[1]} and "
-            f"{residual_shape} instead."
+            "(2 * n_channels, n_channels), (2 * n_channels,) and, if there is a residual, that of "
+            f"the first. Got {tuple(x.shape)}, {shapes[0]}, {shapes[1]} and {residual_shape} "
+            "instead."
         )
     if choose_backend(op, backend, x) == "numba" and _fits(x, weight, bias, residual):
         return _forward_op(x, weight, bias, residual)
@@ -99,13 +95,11 @@ def gated_linear(
     return y if residual is None else residual + y
 
 
-def _fits(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
+def _fits(x: Tensor, *others: Tensor | None) -> bool:
     """Tell whether tensors are such as the twin is made for."""
     if x.dtype not in FUSED or x.ndim < 2 or x.numel() == 0 or not _fill(x.dtype, x.shape[-1]):
         return False
-    if len(weight) != 2 * x.shape[-1]:
-        return False
-    alike = all(other is None or other.dtype == x.dtype for other in (weight, *others))
+    alike = all(other is None or other.dtype == x.dtype for other in others)
     return alike and not torch.is_autocast_enabled("cpu")
 
 

@@ -39,6 +39,9 @@ class SpikingSSM(nn.Module):
         Number of tokens where a step is one; replaces `in_channels`.
     n_layers : int in [1, inf), default=4
         Number of blocks.
+    n_repeats : int in [1, inf), default=1
+        How often the sequence goes through all blocks, with the same weights every time: for what
+        is nested, a deep network of few parameters.
     width : int in [1, inf), default=128
         Number of channels of a block.
     readout : {"mean", "max", "last", "ends", "steps"}, default="mean"
@@ -90,13 +93,14 @@ class SpikingSSM(nn.Module):
         in_channels: int = 1,
         vocabulary_size: int | None = None,
         n_layers: int = 4,
+        n_repeats: int = 1,
         width: int = 128,
         readout: str = "mean",
         block: str = "s4d",
         **options: Any,
     ) -> None:
         super().__init__()
-        for name, value in (("n_layers", n_layers), ("width", width)):
+        for name, value in (("n_layers", n_layers), ("n_repeats", n_repeats), ("width", width)):
             check_number("SpikingSSM", name, value, 1, integer=True)
         check_choice("SpikingSSM", "readout", readout, READOUTS)
         check_choice("SpikingSSM", "block", block, BLOCKS)
@@ -106,6 +110,7 @@ class SpikingSSM(nn.Module):
         self.blocks: Any = nn.ModuleList(  # of which mypy knows no methods
             BLOCKS[block](width, **options) for _ in range(n_layers)
         )
+        self.n_repeats = n_repeats
         self.decoder = _decoder(n_classes, self.n_read)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
@@ -152,7 +157,7 @@ class SpikingSSM(nn.Module):
             valid = within(lengths, len(x))
             x = torch.where(valid.reshape(*valid.shape, *(1 for _ in x.shape[2:])), x, 0)
         x = self.encoder(x)
-        for block in self.blocks:
+        for block in self.n_repeats * list(self.blocks):
             x = block(x, valid, form)
         return x
 
@@ -181,9 +186,10 @@ class SpikingSSM(nn.Module):
         ValueError
             If the network is bidirectional: it cannot answer before the end.
         """
-        states, held, n = ([None] * len(self.blocks), None, 0) if state is None else state
+        blocks = self.n_repeats * list(self.blocks)
+        states, held, n = ([None] * len(blocks), None, 0) if state is None else state
         x, after = self.encoder(x), []
-        for block, before in zip(self.blocks, states, strict=True):
+        for block, before in zip(blocks, states, strict=True):
             x, now = block.stream(x, before)
             after.append(now)
         read, held = pool_so_far(x, held, n, self.readout)
@@ -234,6 +240,7 @@ class SpikingSSMMatcher(nn.Module):
     def __init__(self, n_classes: int, width: int = 128, **options: Any) -> None:
         super().__init__()
         self.body = SpikingSSM(None, width=width, **options)
+        self.n_repeats = self.body.n_repeats
         self.match = nn.Sequential(
             nn.Linear(4 * self.body.n_read, width), nn.ReLU(), nn.Linear(width, n_classes)
         )

@@ -11,7 +11,6 @@ from .._validation import check_choice, check_number
 from ..kernels import gated_scan
 from ._s4d import FORMS
 from ._sequence_block import SequenceBlock, State
-from ._spiking_ssm import GatedLinear
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._time import all_steps, own_steps
 
@@ -217,12 +216,12 @@ class SelectiveSSM(nn.Module):
 
 
 class SelectiveSSMBlock(SequenceBlock):
-    r"""Selective state space model, spikes and a gated mixture, around which the input passes.
+    r"""Selective state space model, spikes and a matrix, around which the input passes.
 
     .. math::
         z &= \mathrm{SelectiveSSM}(\mathrm{norm}(x)) \\
         s &= \mathrm{spikes}(z) \\
-        y &= x + \mathrm{GLU}(W s + b)
+        y &= x + W s + b
 
     It stands where a :class:`SpikingSSMBlock` does. What is read from long sequences with little
     in them is learnt by either; where each step says what it means to those around it, as in
@@ -248,7 +247,7 @@ class SelectiveSSMBlock(SequenceBlock):
         Whether the input of the block is normalised, or its output, or neither.
     dropout : float, default=0.0
         Probability that a channel is dropped from the spikes of a sample, in all steps, and once
-        more from the output of the gate.
+        more from the output of the matrix.
     mode : {"exact", "sdn", "fixed_point"}, default="exact"
         How the neurons are computed; see :class:`SpikingSSMNeuron`.
     decay : float in [0, 1], default=0.125
@@ -270,8 +269,8 @@ class SelectiveSSMBlock(SequenceBlock):
     -----
     Input and output of shape (n_steps, n_samples, n_channels). The input must be finite.
 
-    The block is ours: neurons, and the gate after them, are those of [1]_, whose state space models
-    have steps that do not depend on the input.
+    The block is ours: its neurons are those of [1]_, whose state space models have steps that do
+    not depend on the input, and whose spikes are gated by each other.
 
     References
     ----------
@@ -316,7 +315,7 @@ class SelectiveSSMBlock(SequenceBlock):
             norm_place,
             SelectiveSSM(n_channels, n, bidirectional, dt_min, dt_max, backend),
             SpikingSSMNeuron(n, *of_neurons, backend),
-            GatedLinear(n, n_channels, backend),
+            nn.Linear(n, n_channels),
             dropout,
         )
         self.residual = residual
@@ -329,10 +328,8 @@ class SelectiveSSMBlock(SequenceBlock):
         return z, tuple(after)
 
     def _gather(self, x: Tensor, s: Tensor) -> Tensor:
-        if self.training and self.dropout.p > 0:
-            y = self.dropout(self.mix(self.dropout(s)))
-            return x + y if self.residual else y
-        return self.mix(s, x if self.residual else None)
+        y = self.dropout(self.mix(self.dropout(s)))
+        return x + y if self.residual else y
 
     def extra_repr(self) -> str:
         """Show what is around the block in the module's repr."""

@@ -14,8 +14,8 @@ from ._spiking_ssm_neuron import SpikingSSMNeuron
 class GatedLinear(nn.Linear):
     """A matrix that mixes channels, half of whose results gate the others."""
 
-    def __init__(self, n_channels: int, n_results: int, backend: str = "auto") -> None:
-        super().__init__(n_channels, 2 * n_results)
+    def __init__(self, n_channels: int, backend: str = "auto") -> None:
+        super().__init__(n_channels, 2 * n_channels)
         self.backend = backend
 
     def forward(self, s: Tensor, residual: Tensor | None = None) -> Tensor:
@@ -121,7 +121,7 @@ class SpikingSSMBlock(SequenceBlock):
             norm_place,
             S4D(n_channels, d_state, bidirectional, trainable_input, dt_min, dt_max, backend),
             SpikingSSMNeuron(n_channels, *of_neurons, backend),
-            GatedLinear(n_channels, n_channels, backend),
+            GatedLinear(n_channels, backend),
             dropout,
         )
 

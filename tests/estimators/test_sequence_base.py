@@ -88,6 +88,16 @@ def test_slow_parameters_have_a_rate_of_their_own_and_no_decay():
         assert group["weight_decay"] == (0.0 if slow and not name.endswith(".c") else 0.1), name
 
 
+def test_blocks_that_are_passed_again():
+    X, y = ragged()
+    model = fit(n_layers=2, n_repeats=3)
+    assert len(model.model_.blocks) == 2
+    assert model.firing_rates_.shape == (6,)
+    assert len(np.unique(model.firing_rates_)) > 2
+    assert model.score(X, y) > 0.9
+    assert model.operation_report(X)["mixing_acs"] > 0
+
+
 def test_selective_blocks_have_no_slow_parameters():
     net = fit(block="selective", lr=0.02, ssm_lr=0.005, schedule=None).net_
     assert {group["lr"] for group in net.optimizer_.param_groups} == {0.02}

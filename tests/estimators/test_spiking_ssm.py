@@ -49,6 +49,7 @@ def test_every_parameter_has_a_constraint(kind):
     ("name", "wrong", "right"),
     [
         ("n_layers", 0, "must be an int in the range"),
+        ("n_repeats", 0, "must be an int in the range"),
         ("block", "s5", "must be a str among"),
         ("d_state", 1, "must be an int in the range"),
         ("expand", 0, "must be an int in the range"),

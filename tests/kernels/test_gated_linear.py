@@ -55,17 +55,6 @@ def test_a_gate_is_open_or_closed_far_out(backend):
     torch.testing.assert_close(y.flatten(), torch.tensor([3.0, 0.0]))
 
 
-@pytest.mark.parametrize("backend", ["reference", "numba"])
-@pytest.mark.parametrize("n_results", [1, 3, 8])
-def test_there_may_be_more_results_than_channels_or_fewer(n_results, backend):
-    x, weight, bias, residual = (
-        numbers(*of) for of in ((6, 5, 4), (2 * n_results, 4), (2 * n_results,), (6, 5, n_results))
-    )
-    value, gate = (x @ weight.T + bias).chunk(2, -1)
-    found = gated_linear(x, weight, bias, residual, backend=backend)
-    torch.testing.assert_close(found, residual + value / (1 + torch.exp(-gate)))
-
-
 # --- parity ---
 
 
@@ -219,8 +208,8 @@ def test_what_the_twin_is_not_made_for_is_left_to_torch():
 )
 def test_shapes_that_do_not_fit_are_told(shapes, got):
     message = (
-        "The input of gated_linear must have shapes (n_steps, ..., n_channels), (2 * n_results, "
-        "n_channels), (2 * n_results,) and, if there is a residual, (n_steps, ..., n_results). "
+        "The input of gated_linear must have shapes (n_steps, ..., n_channels), (2 * n_channels, "
+        "n_channels), (2 * n_channels,) and, if there is a residual, that of the first. "
         f"Got {got} instead."
     )
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -190,6 +190,24 @@ def test_a_network_that_looks_ahead_does_not_stream(task):
         build(task).stream(inputs(task))
 
 
+@by_block
+def test_blocks_that_are_passed_again_have_the_same_weights(block):
+    model, x = build(block=block, n_layers=2, n_repeats=3, readout="steps"), draw()
+    once = build(block=block, n_layers=2, readout="steps")
+    assert [p.shape for p in model.parameters()] == [p.shape for p in once.parameters()]
+    y = model.encoder(x)
+    for _ in range(3):
+        for part in model.blocks:
+            y = part(y)
+    with torch.no_grad():
+        assert torch.equal(model(x), model.decoder(y))
+        assert largest(stream(model, x, (3, 20, T - 23)) - model(x)) < 1e-10
+        alone = torch.cat([model(x[:n, i : i + 1]) for i, n in enumerate(LENGTHS)])
+        together = model(x, LENGTHS)
+        ragged = torch.cat([together[:n, i : i + 1] for i, n in enumerate(LENGTHS)])
+        assert largest(ragged - alone) < 1e-10
+
+
 @by_readout
 @by_block
 @pytest.mark.parametrize("mode", ["exact", "sdn", "fixed_point"])
@@ -450,7 +468,14 @@ def test_under_autocast():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_classes", 0), ("n_layers", 0), ("width", 0), ("in_channels", 0), ("vocabulary_size", 0)],
+    [
+        ("n_classes", 0),
+        ("n_layers", 0),
+        ("n_repeats", 0),
+        ("width", 0),
+        ("in_channels", 0),
+        ("vocabulary_size", 0),
+    ],
 )
 def test_value_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of SpikingSSM must be an int"):
