@@ -1,66 +1,31 @@
-"""Selective state space models and their block: equation, lengths, forms, streams, contract."""
+"""Selective state space models and their block: equation, options, contract."""
 
 from __future__ import annotations
 
 import copy
 import re
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from skspike.nn import BatchNorm1d, SelectiveSSM, SelectiveSSMBlock
+from skspike.nn import SelectiveSSM, SelectiveSSMBlock
+from tests.nn.test_sequence_block import H, N, T, draw
+from tests.nn.test_sequence_block import build as build_block
 
-T, N, H, S = 40, 3, 5, 7
-LENGTHS = (40, 17, 1)
-VALID = torch.arange(T)[:, None] < torch.tensor(LENGTHS)
+build = partial(build_block, "selective")
+
+S = 7
 
 by_norm = pytest.mark.parametrize("norm", ["layer", "batch"])
 by_place = pytest.mark.parametrize("norm_place", ["before", "after", "unused"])
 by_kind = pytest.mark.parametrize("bidirectional", [False, True], ids=["causal", "bidirectional"])
 
 
-def draw(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*(shape or (T, N, H)), dtype=torch.float64, generator=generator)
-
-
 def layer(**options):
     torch.manual_seed(0)
     return SelectiveSSM(H, S, **{"dt_min": 0.01, "dt_max": 2.0} | options).double()
-
-
-def build(training=False, **options):
-    """Return a block in double precision, with norms that have seen something, which fires."""
-    torch.manual_seed(0)
-    block = SelectiveSSMBlock(H, **{"dt_min": 0.01, "dt_max": 2.0} | options).double()
-    with torch.no_grad():
-        for parameter in (*block.norm.parameters(), block.neuron.ln_threshold):
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    if isinstance(block.norm, BatchNorm1d):
-        block.norm.running_mean.copy_(draw(H, seed=3))
-        block.norm.running_var.copy_(draw(H, seed=4).exp())
-    return block.train(training)
-
-
-def recorded(block):
-    """Return the list of what drives the neurons from now on, in any form."""
-    found, ssm = [], block.ssm
-
-    def record(function):
-        def call(*arguments):
-            result = function(*arguments)
-            found.append(result[0] if isinstance(result, tuple) else result)
-            return result
-
-        return call
-
-    ssm.forward, ssm.stream = record(ssm.forward), record(ssm.stream)
-    return found
-
-
-def largest(difference):
-    return difference.abs().max().item()
 
 
 # --- the model ---
