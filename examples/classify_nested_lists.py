@@ -1,17 +1,34 @@
 """
-Nested lists: spikes and a GRU of equal size
-============================================
+Nested lists: spikes and a GRU, by what they read
+=================================================
 
-The value of nested operations on digits (ListOps) hangs on which bracket closes which. A spiking
-network whose state space models are told by each token how much to forget, one with the published
-models, which are not, and a GRU, all in both directions and read from the first and the last step,
-learn it from 96,000 expressions and predict 10,000 others. Progress goes to stderr, a table to
-stdout::
+Nested operations on digits (ListOps) have a value that hangs on their first token and on a few that
+are scattered over the rest. Spiking state space models, as published and with blocks that are told
+by each token how much to forget, and a GRU of equal size learn it from 30,000 expressions, each
+seen once, and predict 3,000 others. What they read their answer from matters more than what they
+are made of: the last step, the mean over steps, the maximum, or in both directions the first and
+the last step. Progress goes to stderr, a table to stdout::
 
     python examples/classify_nested_lists.py
-    python examples/classify_nested_lists.py --models GRU --seed 1
+    python examples/classify_nested_lists.py --models "spikes, causal, max" "GRU, causal, last"
 
-@TABLE@
+==========================  ==========  ==============
+model                       parameters  accuracy
+==========================  ==========  ==============
+first token alone                       34.5 %
+spikes, causal, max             40,458  37.7 %, 37.5 %
+GRU, causal, last               44,166  20.6 %, 20.7 %
+GRU, causal, mean               44,166  36.5 %, 35.5 %
+GRU, causal, max                44,166  37.7 %, 38.3 %
+spikes, both ways, max          42,506  37.5 %, 37.0 %
+selective, both ways, ends      44,527  43.3 %, 42.9 %
+GRU, both ways, ends            44,732  45.3 %, 45.0 %
+==========================  ==========  ==============
+
+The accuracies are of the seeds 0 and 1; a fit takes one to three minutes on one thread. Of these
+the GRU in both directions learns most. Of many short expressions (``--expressions 96000
+--test 10000 --lengths 20 60 --depth 6``) it and the selective network learn about the same, 54.7 %
+and 55.2 % against 55.4 % and 53.7 %.
 """
 
 from __future__ import annotations
@@ -29,11 +46,11 @@ from torch import Tensor, nn
 from skspike import SpikingSSMClassifier
 from skspike.datasets import make_listops
 
-N_TOKENS, N_TEST = 18, 10_000
+N_TOKENS = 18
 
 
 class GRU(nn.Module):
-    """A GRU of tokens in both directions, read from the last step of each.
+    """A GRU of tokens, in one direction or in both, with three ways to read it.
 
     Parameters
     ----------
@@ -41,24 +58,38 @@ class GRU(nn.Module):
         Number of outputs.
     width : int
         Number of channels of a direction, and of a token.
+    bidirectional : bool
+        Whether a second one reads each expression from its end.
+    readout : {"last", "mean", "max"}
+        What the answer is read from. "last" of the second direction is the first step.
     """
 
-    def __init__(self, n_classes: int, width: int) -> None:
+    def __init__(self, n_classes: int, width: int, bidirectional: bool, readout: str) -> None:
         super().__init__()
+        self.readout = readout
         self.embedding = nn.Embedding(N_TOKENS, width)
-        self.ahead, self.back = nn.GRU(width, width), nn.GRU(width, width)
-        self.decoder = nn.Linear(2 * width, n_classes)
+        self.ahead = nn.GRU(width, width)
+        self.back = nn.GRU(width, width) if bidirectional else None
+        self.decoder = nn.Linear(width * (1 + bidirectional), n_classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the scores of the classes, of shape (1, n_samples, n_classes)."""
         if lengths is None:
             lengths = tokens.new_full(tokens.shape[1:], len(tokens))
-        x, samples = self.embedding(tokens), torch.arange(len(lengths))
-        ends = [
-            layer(given)[0][lengths - 1, samples]
-            for layer, given in ((self.ahead, x), (self.back, turned(x, lengths)))
-        ]
-        return self.decoder(torch.cat(ends, -1))[None]
+        x = self.embedding(tokens)
+        parts = [self.pool(self.ahead(x)[0], lengths)]
+        if self.back is not None:
+            parts.append(self.pool(self.back(turned(x, lengths))[0], lengths))
+        return self.decoder(torch.cat(parts, -1))[None]
+
+    def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the answer is read from, of the steps that belong to a sample."""
+        if self.readout == "last":
+            return x[lengths - 1, torch.arange(len(lengths))]
+        inside = (torch.arange(len(x))[:, None] < lengths)[..., None]
+        if self.readout == "max":
+            return x.where(inside, -1.0).amax(0)  # the least that a GRU returns
+        return x.where(inside, 0.0).sum(0) / lengths[:, None]
 
 
 def turned(x: Tensor, lengths: Tensor) -> Tensor:
@@ -73,7 +104,7 @@ class GRUClassifier(SpikingSSMClassifier):
 
     def _make_model(self, sample_shape: tuple, n_outputs: int) -> GRU:
         """Build the network."""
-        return GRU(n_outputs, self.width)
+        return GRU(n_outputs, self.width, self.bidirectional, self.readout)
 
     def _parameter_groups(self) -> list:
         """Return no group: all parameters have the same learning rate."""
@@ -84,17 +115,25 @@ class GRUClassifier(SpikingSSMClassifier):
         return np.ones(1)
 
 
-def make_models(seed: int, epochs: int) -> dict[str, SpikingSSMClassifier]:
+def make_models(seed: int) -> dict[str, SpikingSSMClassifier]:
     """Return the models, of equal size and each with what was best for its kind."""
-    shared = {"n_tokens": N_TOKENS, "max_epochs": epochs, "dropout": 0.0, "random_state": seed}
-    shared |= {"verbose": 1, "callbacks": [("clipping", GradientNormClipping(1.0))]}
-    ssm = shared | {"bidirectional": True, "readout": "ends", "n_layers": 4, "lr": 0.004}
-    ssm |= {"dt_min": 0.02, "dt_max": 2.0}
-    selective = {"block": "selective", "width": 25, "expand": 4}
+    shared = {"n_tokens": N_TOKENS, "max_epochs": 1, "dropout": 0.0, "random_state": seed}
+    shared |= {"verbose": 1}
+    ssm = shared | {"n_layers": 4, "width": 64, "d_state": 8, "lr": 0.006}
+    ssm |= {"dt_min": 0.002, "dt_max": 2.0}
+    selective = shared | {"block": "selective", "n_layers": 1, "n_repeats": 4, "width": 71}
+    selective |= {"lr": 0.003, "dt_min": 0.02, "dt_max": 2.0, "surrogate": "unit_sigmoid"}
+    selective |= {"callbacks": [("clipping", GradientNormClipping(1.0))]}
+    gru = shared | {"lr": 0.005, "callbacks": [("clipping", GradientNormClipping(1.0))]}
+    both = {"bidirectional": True}
     return {
-        "spikes, selective": SpikingSSMClassifier(**ssm, **selective),
-        "spikes, S4D": SpikingSSMClassifier(**ssm, width=65, d_state=8),
-        "GRU": GRUClassifier(**shared, width=59, lr=0.005),
+        "spikes, causal, max": SpikingSSMClassifier(**ssm, readout="max"),
+        "GRU, causal, last": GRUClassifier(**gru, width=83, readout="last"),
+        "GRU, causal, mean": GRUClassifier(**gru, width=83, readout="mean"),
+        "GRU, causal, max": GRUClassifier(**gru, width=83, readout="max"),
+        "spikes, both ways, max": SpikingSSMClassifier(**ssm, **both, readout="max"),
+        "selective, both ways, ends": SpikingSSMClassifier(**selective, **both, readout="ends"),
+        "GRU, both ways, ends": GRUClassifier(**gru, **both, width=59, readout="last"),
     }
 
 
@@ -103,11 +142,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", choices=[*make_models(0, 1)], default=None)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--expressions", type=int, default=96_000, help="how many to learn from")
-    parser.add_argument("--lengths", type=int, nargs=2, default=(20, 60), help="numbers of tokens")
-    parser.add_argument("--depth", type=int, default=6, help="levels, digits included")
+    parser.add_argument("--models", nargs="+", choices=[*make_models(0)], default=None)
+    parser.add_argument("--expressions", type=int, default=30_000, help="how many to learn from")
+    parser.add_argument("--test", type=int, default=3000, help="how many to predict")
+    parser.add_argument("--lengths", type=int, nargs=2, default=(100, 250), help="in tokens")
+    parser.add_argument("--depth", type=int, default=8, help="levels, digits included")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
@@ -126,17 +165,17 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     shortest, longest = args.lengths
     X, y = make_listops(
-        args.expressions + N_TEST,
+        args.expressions + args.test,
         min_length=shortest,
         max_length=longest,
         max_depth=args.depth,
         random_state=0,
     )
-    train, test = slice(N_TEST, None), slice(N_TEST)
+    train, test = slice(args.test, None), slice(args.test)
     rows = [
         ("first token alone", 0, 0.0, first_token_accuracy(X[train], y[train], X[test], y[test]))
     ]
-    for name, model in make_models(args.seed, args.epochs).items():
+    for name, model in make_models(args.seed).items():
         if args.models is not None and name not in args.models:
             continue
         start = time.process_time()
@@ -145,9 +184,9 @@ def main() -> None:
         size = sum(p.numel() for p in model.model_.parameters())
         rows.append((name, size, seconds, model.score(X[test], y[test])))
         print(f"{name}: accuracy {rows[-1][-1]:.3f}, {seconds:.0f} CPU s", file=sys.stderr)
-    print(f"{'model':24}{'parameters':>12}{'CPU s':>8}{'accuracy':>10}")
+    print(f"{'model':28}{'parameters':>12}{'CPU s':>8}{'accuracy':>10}")
     for name, size, seconds, accuracy in rows:
-        print(f"{name:24}{size or '':>12}{seconds:>8.0f}{100 * accuracy:>8.1f} %")
+        print(f"{name:28}{size or '':>12}{seconds:>8.0f}{100 * accuracy:>8.1f} %")
 
 
 if __name__ == "__main__":
