@@ -129,7 +129,7 @@ class S4D(nn.Module):
             The response.
         """
         check_choice("S4D", "form", form, FORMS)
-        self._check(x)
+        check_channels("S4D", x, self.n_channels)
         respond = self._convolve if form == "parallel" else self._scan
         return own_steps(respond(all_steps(x)))
 
@@ -159,7 +159,7 @@ class S4D(nn.Module):
             raise ValueError(
                 "The 'bidirectional' parameter of S4D must be False to stream. Got True instead."
             )
-        self._check(x)
+        check_channels("S4D", x, self.n_channels)
         a, c = self.discretize()
         y, state = linear_scan(x, a.exp(), c[0], state, backend=self.backend)
         return self._pass_on(x, y), state
@@ -190,14 +190,6 @@ class S4D(nn.Module):
         slow = [self.log_dt, self.log_a_real, self.a_imag]
         return slow if self.b is None else [*slow, self.b, self.c]
 
-    def _check(self, x: Tensor) -> None:
-        """Raise unless there is a number for each step, sample and channel."""
-        if x.ndim != 3 or x.shape[2] != self.n_channels:
-            raise ValueError(
-                f"The input of S4D must have shape (n_steps, n_samples, {self.n_channels}). "
-                f"Got {tuple(x.shape)} instead."
-            )
-
     def _convolve(self, x: Tensor) -> Tensor:
         """Convolve with the responses of one or both directions."""
         a, c = self.discretize()
@@ -222,3 +214,12 @@ class S4D(nn.Module):
         """Show the size in the module's repr."""
         d_state = 2 * self.log_a_real.shape[1]
         return f"{self.n_channels}, d_state={d_state}, bidirectional={self.bidirectional}"
+
+
+def check_channels(owner: str, x: Tensor, n_channels: int) -> None:
+    """Raise unless there is a number for each step, sample and channel."""
+    if x.ndim != 3 or x.shape[2] != n_channels:
+        raise ValueError(
+            f"The input of {owner} must have shape (n_steps, n_samples, {n_channels}). "
+            f"Got {tuple(x.shape)} instead."
+        )

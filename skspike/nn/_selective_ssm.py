@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
 from ..kernels import gated_scan
-from ._s4d import FORMS
+from ._s4d import FORMS, check_channels
 from ._sequence_block import SequenceBlock, State
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._time import all_steps, own_steps
@@ -128,7 +128,7 @@ class SelectiveSSM(nn.Module):
             The response.
         """
         check_choice("SelectiveSSM", "form", form, FORMS)
-        self._check(x)
+        check_channels("SelectiveSSM", x, self.n_channels)
         backend = self.backend if form == "parallel" else "reference"
         value, gate = self._read(all_steps(x), None)
         if valid is not None:  # what comes from the end begins with the last step of a sample
@@ -173,7 +173,7 @@ class SelectiveSSM(nn.Module):
                 "The 'bidirectional' parameter of SelectiveSSM must be False to stream. Got True "
                 "instead."
             )
-        self._check(x)
+        check_channels("SelectiveSSM", x, self.n_channels)
         value, gate = self._read(x, last)
         h = gated_scan(value, gate, state, backend=self.backend)
         return self._respond(value, h), h[-1], x[-1]
@@ -187,14 +187,6 @@ class SelectiveSSM(nn.Module):
             An empty list.
         """
         return []
-
-    def _check(self, x: Tensor) -> None:
-        """Raise unless there is a number for each step, sample and channel."""
-        if x.ndim != 3 or x.shape[2] != self.n_channels:
-            raise ValueError(
-                f"The input of SelectiveSSM must have shape (n_steps, n_samples, "
-                f"{self.n_channels}). Got {tuple(x.shape)} instead."
-            )
 
     def _read(self, x: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return values and gates, from the input and that of the step before."""
