@@ -102,7 +102,7 @@ def gated_scan(
     if state is None:
         state = x.new_zeros(x.shape[1:], dtype=real)
     else:
-        state = expand(op, "state", state, x).to(real)
+        state = expand(op, "state", state, x)
     free = backend == configured_backend() == "auto"
     backend = choose_backend(op, backend, x)
     x, gate = x.to(real), gate.to(real)
