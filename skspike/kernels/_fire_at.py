@@ -14,6 +14,7 @@ def fire_at(
     strict: bool = False,
     surrogate: str = "triangle",
     alpha: float | None = None,
+    max_spikes: int = 1,
     backend: str = "auto",
 ) -> Tensor:
     r"""Return the spikes of neurons with known potentials, :math:`s = [h \ge \theta]`.
@@ -33,13 +34,15 @@ def fire_at(
         Derivative that stands in for that of the spike; see :func:`lif`.
     alpha : float, default=None
         Sharpness of the surrogate; None takes its usual value.
+    max_spikes : int in [1, inf), default=1
+        Most spikes of a neuron in a step; see :func:`lif`.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         As in :func:`lif`.
 
     Returns
     -------
     spikes : Tensor of shape (n_steps, ...)
-        0 or 1, in the dtype of `h`.
+        Their number, 0 to `max_spikes`, in the dtype of `h`.
 
     Raises
     ------
@@ -66,6 +69,7 @@ def fire_at(
         through_time=False,
         surrogate=surrogate,
         alpha=alpha,
+        max_spikes=max_spikes,
         backend=backend,
     )
     return spikes

@@ -32,6 +32,7 @@ def lif(
     through_time: bool = True,
     surrogate: str = "atan",
     alpha: float | None = None,
+    max_spikes: int = 1,
     save: str = "auto",
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
@@ -48,7 +49,10 @@ def lif(
         v_t &= (1 - s_t) h_t + s_t v_r                      && \text{hard reset} \\
         v_t &= h_t - s_t \theta                             && \text{soft reset}
 
-    An infinite `tau` gives the integrate-and-fire neuron, :math:`h_t = v_{t-1} + x_t`.
+    With `max_spikes` :math:`n` above one, a neuron fires once for each of the thresholds
+    :math:`\theta, 2 \theta, \dots, n \theta` that its potential reaches, :math:`s_t` counts these
+    spikes, and a hard reset follows whatever their number. An infinite `tau` gives the
+    integrate-and-fire neuron, :math:`h_t = v_{t-1} + x_t`.
 
     Parameters
     ----------
@@ -84,6 +88,10 @@ def lif(
     alpha : float, default=None
         Sharpness of the surrogate; None takes 2 (atan), 4 (sigmoid), 1 (triangle), 1 (rectangle),
         3 (dspike, dspike_unit), 1 (unit_sigmoid).
+    max_spikes : int in [1, inf), default=1
+        Most spikes of a neuron in a step, as in integer-valued training [4]_. Their derivative is
+        the sum of the surrogates of the thresholds, :math:`u` and :math:`h_t` being measured from
+        the threshold below. The `threshold` must be positive if there are more than one.
     save : {"auto", "potential", "recompute"}, default="auto"
         What a compiled backend keeps for the backward pass: the potential of every step, or the
         input, from which it recomputes them. ``"auto"`` is ``"recompute"``, which moves fewer
@@ -96,7 +104,7 @@ def lif(
     Returns
     -------
     spikes : Tensor of shape (n_steps, ...)
-        0 or 1, in the dtype of `x`.
+        Their number, 0 to `max_spikes`, in the dtype of `x`.
     v : Tensor of shape (...)
         Potential after the last reset: the state to hand to the next call. It has the dtype of `x`,
         or float32 if that has 16 bits, as all arithmetic.
@@ -124,6 +132,8 @@ def lif(
        ICANN 2024 (fusion over time; `decay` is its convention).
     .. [3] Meng, Q. et al., "Towards memory- and time-efficient backpropagation for training spiking
        neural networks", ICCV 2023 (SLTT).
+    .. [4] Luo, X. et al., "Integer-valued training and spike-driven inference spiking neural
+       network for high-performance and energy-efficient object detection", ECCV 2024.
 
     Examples
     --------
@@ -136,7 +146,7 @@ def lif(
     check_input("lif", x)
     charge, leak = leak_of("lif", x, tau, decay, decay_input)
     neuron = threshold, strict, v_reset, charge, detach_reset, surrogate, alpha
-    spec = make_spec("lif", *neuron, through_time=through_time)
+    spec = make_spec("lif", *neuron, through_time=through_time, max_spikes=max_spikes)
     v = None if v is None else expand("lif", "v", v if through_time else v.detach(), x)
     check_choice("lif", "save", save, SAVES)
     backend = choose_backend("lif", backend, x)
@@ -171,8 +181,12 @@ def make_spec(
     alpha: float | None,
     beta: float = 0.0,
     through_time: bool = True,
+    max_spikes: int = 1,
 ) -> NeuronSpec:
     """Check the settings of a neuron that are no tensors."""
+    check_number(op, "max_spikes", max_spikes, 1, integer=True)
+    if max_spikes > 1:
+        check_number(op, "threshold", threshold, 0.0, math.inf, closed="neither")
     return NeuronSpec(
         threshold=_number(op, "threshold", threshold),
         v_reset=None if v_reset is None else _number(op, "v_reset", v_reset),
@@ -183,6 +197,7 @@ def make_spec(
         alpha=_alpha(op, surrogate, alpha),
         beta=_number(op, "beta", beta),
         through_time=through_time,
+        max_spikes=max_spikes,
     )
 
 

@@ -39,6 +39,7 @@ from ._surrogate import SURROGATES
 HARD_RESET = INTEGRATE = DECAY_INPUT = DECAY = STRICT = DETACH_RESET = ADAPTIVE = False
 LEAK_PER_NEURON = RHO_PER_NEURON = STATE_PER_NEURON = SAVED = False
 LEAK_GRADIENT = RHO_GRADIENT = False
+MAX_SPIKES = 1
 real = derivative = load = store = None
 
 ROW = 2**12  # bytes of a step that a thread takes at least: less than a page is not fetched ahead
@@ -64,11 +65,27 @@ def fires(h, theta):
     return h > theta if STRICT else h >= theta
 
 
-def reset(h, fired, threshold, v_rest):
-    """Return the potential after reset."""
+def count(h, theta):
+    """Return the number of spikes: of thresholds that the potential reaches."""
+    n = real(1) if fires(h, theta) else real(0)
+    for k in range(2, MAX_SPIKES + 1):
+        n += real(1) if fires(h, real(k) * theta) else real(0)
+    return n
+
+
+def reset(h, n, threshold, v_rest):
+    """Return the potential after `n` spikes and the reset."""
     if HARD_RESET:
-        return v_rest if fired else h
-    return h - threshold if fired else h
+        return v_rest if n else h
+    return h - (n * threshold if MAX_SPIKES > 1 else threshold) if n else h
+
+
+def slope(h, theta, alpha):
+    """Return what stands for the derivative of the number of spikes."""
+    g = derivative(h - theta, h, alpha)
+    for k in range(2, MAX_SPIKES + 1):
+        g += derivative(h - real(k) * theta, h - real(k - 1) * theta, alpha)
+    return g
 
 
 def to_leak(drive, v, v_rest):
@@ -91,12 +108,12 @@ def _forward(x, leak, rho, v, a, s, saved, threshold, beta, v_rest, start, stop)
             for j in range(last - first):
                 k = leak[first + j] if LEAK_PER_NEURON else leak[0]
                 h = charge(load(x_t[j]), v_b[j], k, v_rest)
-                fired = fires(h, threshold + beta * a_b[j] if ADAPTIVE else threshold)
-                s_t[j] = store(real(1) if fired else real(0))
-                v_b[j] = reset(h, fired, threshold, v_rest)
+                n = count(h, threshold + beta * a_b[j] if ADAPTIVE else threshold)
+                s_t[j] = store(n)
+                v_b[j] = reset(h, n, threshold, v_rest)
                 if ADAPTIVE:
                     r = rho[first + j] if RHO_PER_NEURON else rho[0]
-                    a_b[j] = r * a_b[j] + (real(1) if fired else real(0))
+                    a_b[j] = r * a_b[j] + n
                 if SAVED:
                     h_t[j] = h
 
@@ -123,8 +140,8 @@ def _recompute(x, leak, rho, v0, a0, h, v, a, threshold, beta, v_rest, first, n)
         for j in range(n):
             k = leak[first + j] if LEAK_PER_NEURON else leak[0]
             h_t[j] = charge(load(x_t[j]), v[j], k, v_rest)
-            fired = fires(h_t[j], threshold + beta * a_t[j] if ADAPTIVE else threshold)
-            v[j] = reset(h_t[j], fired, threshold, v_rest)
+            spikes = count(h_t[j], threshold + beta * a_t[j] if ADAPTIVE else threshold)
+            v[j] = reset(h_t[j], spikes, threshold, v_rest)
 
 
 def _backward(
@@ -170,13 +187,16 @@ def _backward(
             for j in range(n):
                 theta = threshold + beta * a_t[j] if ADAPTIVE else threshold
                 fired = fires(h_t[j], theta)
-                # to the spike: from the output, the adaptation and, unless detached, the reset
-                to_spike = load(ds_t[j])
+                # to the spikes: from the output, the adaptation and, unless detached, the reset
+                to_spikes = load(ds_t[j])
                 if ADAPTIVE:
-                    to_spike += da_b[j]
-                if not DETACH_RESET:
-                    to_spike += dv_b[j] * (v_rest - h_t[j] if HARD_RESET else -threshold)
-                du = to_spike * derivative(h_t[j] - theta, h_t[j], alpha)
+                    to_spikes += da_b[j]
+                if not DETACH_RESET and not HARD_RESET:
+                    to_spikes += dv_b[j] * -threshold
+                du = to_spikes * slope(h_t[j], theta, alpha)
+                if not DETACH_RESET and HARD_RESET:  # by the first spike alone
+                    to_first = dv_b[j] * (v_rest - h_t[j])
+                    du += to_first * derivative(h_t[j] - theta, h_t[j], alpha)
                 dh = du + (real(0) if HARD_RESET and fired else dv_b[j])
                 k = leak[first + j] if LEAK_PER_NEURON else leak[0]
                 dx_t[j] = store(dh * k if DECAY_INPUT else dh)
@@ -194,8 +214,7 @@ def _backward(
                 if LEAK_GRADIENT:
                     if t > 0:
                         theta = threshold + beta * a_before[j] if ADAPTIVE else threshold
-                        fired = fires(h_before[j], theta)
-                        v_before = reset(h_before[j], fired, threshold, v_rest)
+                        v_before = reset(h_before[j], count(h_before[j], theta), threshold, v_rest)
                     else:
                         v_before = v0[first + j] if STATE_PER_NEURON else v0[0]
                     drive = load(x_t[j]) if DECAY_INPUT else real(0)
@@ -222,13 +241,13 @@ def _backward_by_step(x, leak, v0, saved, ds, dx, dleak, threshold, v_rest, alph
             for j in range(n):
                 k = leak[first + j] if LEAK_PER_NEURON else leak[0]
                 h = h_t[j] if SAVED else charge(load(x_t[j]), v[j], k, v_rest)
-                dh = load(ds_t[j]) * derivative(h - threshold, h, alpha)
+                dh = load(ds_t[j]) * slope(h, threshold, alpha)
                 dx_t[j] = store(dh * k if DECAY_INPUT else dh)
                 if LEAK_GRADIENT:
                     drive = load(x_t[j]) if DECAY_INPUT else real(0)
                     dleak[first + j] += dh * to_leak(drive, v[j], v_rest)
                 if LEAK_GRADIENT or not SAVED:
-                    v[j] = reset(h, fires(h, threshold), threshold, v_rest)
+                    v[j] = reset(h, count(h, threshold), threshold, v_rest)
 
 
 # --- launchers ---
@@ -350,6 +369,8 @@ def neuron_constants(dtype: torch.dtype, spec: NeuronSpec) -> dict:
         "where": where,
         "charge": charge,
         "fires": fires,
+        "count": count,
+        "slope": slope,
         "reset": reset,
         "to_leak": to_leak,
         "_recompute": _recompute,
@@ -361,6 +382,7 @@ def neuron_constants(dtype: torch.dtype, spec: NeuronSpec) -> dict:
         "STRICT": spec.strict,
         "DETACH_RESET": spec.detach_reset,
         "ADAPTIVE": spec.adaptive,
+        "MAX_SPIKES": spec.max_spikes,
     }
 
 

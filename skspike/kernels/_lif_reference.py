@@ -30,10 +30,14 @@ def lif_reference(
     spikes = []
     for x_t in x:
         h = charge(x_t.to(v.dtype), v, leak, spec)
-        theta = spec.threshold if a is None else spec.threshold + spec.beta * a
-        s = spike(h - theta, h)
+        theta = h.new_tensor(spec.threshold)
+        theta = theta if a is None else theta + spec.beta * a
+        # a surrogate that looks at h as well sees it from the threshold below
+        reached = [spike(h - k * theta, h - (k - 1) * theta) for k in range(1, 1 + spec.max_spikes)]
+        s = sum(reached[1:], reached[0])
         spikes.append(s.to(x.dtype))
-        v = reset(h, s.detach() if spec.detach_reset else s, spec)
+        to_reset = s if spec.v_reset is None else reached[0]
+        v = reset(h, to_reset.detach() if spec.detach_reset else to_reset, spec)
         v = v if spec.through_time else v.detach()
         if a is not None:
             a = rho * a + s

@@ -61,13 +61,31 @@ def fires(h, theta, STRICT: tl.constexpr):
 
 
 @triton.jit
-def reset(h, fired, threshold, v_rest, HARD_RESET: tl.constexpr):
-    """Return the potential after reset."""
+def count(h, theta, STRICT: tl.constexpr, MAX_SPIKES: tl.constexpr):
+    """Return the number of spikes: of thresholds that the potential reaches."""
+    n = fires(h, theta, STRICT).to(h.dtype)
+    for k in tl.static_range(2, MAX_SPIKES + 1):
+        n += fires(h, k * theta, STRICT).to(h.dtype)
+    return n
+
+
+@triton.jit
+def reset(h, n, threshold, v_rest, HARD_RESET: tl.constexpr):
+    """Return the potential after `n` spikes and the reset."""
     if HARD_RESET:
-        v = tl.where(fired, v_rest, h)
+        v = tl.where(n != 0, v_rest, h)
     else:
-        v = tl.where(fired, h - threshold, h)
+        v = tl.where(n != 0, h - n * threshold, h)
     return v
+
+
+@triton.jit
+def slope(h, theta, alpha, DERIVATIVE: tl.constexpr, MAX_SPIKES: tl.constexpr):
+    """Return what stands for the derivative of the number of spikes."""
+    g = DERIVATIVE(h - theta, h, alpha)
+    for k in tl.static_range(2, MAX_SPIKES + 1):
+        g += DERIVATIVE(h - k * theta, h - (k - 1) * theta, alpha)
+    return g
 
 
 @triton.jit
@@ -181,6 +199,7 @@ def _forward(
     HARD_RESET: tl.constexpr,
     STRICT: tl.constexpr,
     ADAPTIVE: tl.constexpr,
+    MAX_SPIKES: tl.constexpr,
     LEAK_PER_NEURON: tl.constexpr,
     RHO_PER_NEURON: tl.constexpr,
     SAVE: tl.constexpr,
@@ -224,14 +243,13 @@ def _forward(
             inside = first + i < n_steps
             h = charge(xs[i].to(real_t), v, k, v_rest, CHARGE)
             theta = threshold + beta * a if ADAPTIVE else threshold
-            fired = fires(h, theta, STRICT)
-            spike = fired.to(real_t)
-            tl.store(s + row + j, spike.to(s.dtype.element_ty), both(mask, inside))
+            n = count(h, theta, STRICT, MAX_SPIKES)
+            tl.store(s + row + j, n.to(s.dtype.element_ty), both(mask, inside))
             if SAVE == "potential":
                 tl.store(saved + row + j, h, both(mask, inside))
-            v = tl.where(inside, reset(h, fired, threshold, v_rest, HARD_RESET), v)
+            v = tl.where(inside, reset(h, n, threshold, v_rest, HARD_RESET), v)
             if ADAPTIVE:
-                a = tl.where(inside, r * a + spike, a)
+                a = tl.where(inside, r * a + n, a)
     tl.store(v_last + start + j, v, mask)
     if ADAPTIVE:
         tl.store(a_last + start + j, a, mask)
@@ -266,6 +284,7 @@ def _backward(
     DETACH_RESET: tl.constexpr,
     THROUGH_TIME: tl.constexpr,
     ADAPTIVE: tl.constexpr,
+    MAX_SPIKES: tl.constexpr,
     LEAK_PER_NEURON: tl.constexpr,
     RHO_PER_NEURON: tl.constexpr,
     POTENTIALS: tl.constexpr,
@@ -328,8 +347,8 @@ def _backward(
         if POTENTIALS:
             if dleak is not None:
                 h = tl.load(saved + top - stride + j, both(mask, segment > 0), 0)
-                fired = fires(h, threshold, STRICT)
-                v = tl.where(segment > 0, reset(h, fired, threshold, v_rest, HARD_RESET), v)
+                n = count(h, threshold, STRICT, MAX_SPIKES)
+                v = tl.where(segment > 0, reset(h, n, threshold, v_rest, HARD_RESET), v)
         else:
             kept = tl.load(saved + before + j, both(mask, segment > 0), 0)
             v = tl.where(segment > 0, kept, v)
@@ -348,24 +367,27 @@ def _backward(
             if not POTENTIALS:
                 h = charge(xs[i].to(real_t), v, k, v_rest, CHARGE)
                 hs = hs + (h,)
-                fired = fires(h, theta, STRICT)
-                v = reset(h, fired, threshold, v_rest, HARD_RESET)
+                n = count(h, theta, STRICT, MAX_SPIKES)
+                v = reset(h, n, threshold, v_rest, HARD_RESET)
             thetas = thetas + (theta,)
             if ADAPTIVE:
                 adaptations = adaptations + (a,)
-                a = r * a + fired.to(real_t)
+                a = r * a + n
 
         for i in tl.static_range(STEPS - 1, -1, -1):
             inside = first + i < n_steps
             h = hs[i]
             fired = fires(h, thetas[i], STRICT)
-            # to the spike: from the output, the adaptation and, unless detached, the reset
-            to_spike = dss[i].to(real_t)
+            # to the spikes: from the output, the adaptation and, unless detached, the reset
+            to_spikes = dss[i].to(real_t)
             if ADAPTIVE:
-                to_spike += da
-            if not DETACH_RESET:
-                to_spike += through_reset(h, dv, threshold, v_rest, HARD_RESET)
-            du = to_spike * DERIVATIVE(h - thetas[i], h, alpha)
+                to_spikes += da
+            if not DETACH_RESET and not HARD_RESET:
+                to_spikes += through_reset(h, dv, threshold, v_rest, HARD_RESET)
+            du = to_spikes * slope(h, thetas[i], alpha, DERIVATIVE, MAX_SPIKES)
+            if not DETACH_RESET and HARD_RESET:  # by the first spike alone
+                to_first = through_reset(h, dv, threshold, v_rest, HARD_RESET)
+                du += to_first * DERIVATIVE(h - thetas[i], h, alpha)
             dh = du + (tl.where(fired, 0, dv) if HARD_RESET else dv)
             to_input = dh * k if CHARGE == "decay_input" else dh
             to_input = to_input.to(dx.dtype.element_ty)
@@ -373,8 +395,8 @@ def _backward(
             if dleak is not None:
                 v = v_before
                 if i > 0:
-                    fired = fires(hs[i - 1], thetas[i - 1], STRICT)
-                    v = reset(hs[i - 1], fired, threshold, v_rest, HARD_RESET)
+                    n = count(hs[i - 1], thetas[i - 1], STRICT, MAX_SPIKES)
+                    v = reset(hs[i - 1], n, threshold, v_rest, HARD_RESET)
                 drive = xs[i].to(real_t) if CHARGE == "decay_input" else zero
                 sum_leak += tl.where(inside, to_leak(dh, drive, v, v_rest, CHARGE), 0)
             if THROUGH_TIME:
@@ -447,6 +469,7 @@ def forward(
         HARD_RESET=spec.v_reset is not None,
         STRICT=spec.strict,
         ADAPTIVE=spec.adaptive,
+        MAX_SPIKES=spec.max_spikes,
         LEAK_PER_NEURON=leak.numel() > 1,
         RHO_PER_NEURON=rho is not None and rho.numel() > 1,
         SAVE=save,
@@ -520,6 +543,7 @@ def backward(
         DETACH_RESET=spec.detach_reset,
         THROUGH_TIME=spec.through_time,
         ADAPTIVE=spec.adaptive,
+        MAX_SPIKES=spec.max_spikes,
         LEAK_PER_NEURON=leak.numel() > 1,
         RHO_PER_NEURON=rho is not None and rho.numel() > 1,
         POTENTIALS=saved.shape == x.shape,

@@ -9,7 +9,7 @@ CHARGES = ("integrate", "decay_input", "leak", "decay")
 # The fields of NeuronSpec in order, as arguments of a torch.library operator.
 SPEC_SCHEMA = (
     "float threshold, float? v_reset, str charge, bool strict, bool detach_reset, "
-    "str surrogate, float alpha, float beta, bool through_time"
+    "str surrogate, float alpha, float beta, bool through_time, int max_spikes"
 )
 
 
@@ -29,6 +29,9 @@ class NeuronSpec:
     ``beta * a`` to the threshold, where ``a`` decays by `rho` and grows by one with every spike.
     Without `through_time`, no gradient passes from a step to the one before it; a neuron with a
     `beta` always has it.
+
+    With `max_spikes` :math:`n`, a neuron fires once for each of the thresholds
+    ``threshold, ..., n * threshold`` that its potential reaches; a neuron with a `beta` has one.
     """
 
     threshold: float
@@ -40,6 +43,7 @@ class NeuronSpec:
     alpha: float
     beta: float = 0.0
     through_time: bool = True
+    max_spikes: int = 1
 
     @property
     def v_rest(self) -> float:

@@ -142,6 +142,12 @@ def by_step(problem: Problem, save: str = "auto") -> Problem:
     return replace(problem, options=problem.options | {"through_time": False, "save": save})
 
 
+def counting(problem: Problem, max_spikes: int = 3) -> Problem:
+    """Return the problem of neurons that fire more than once in a step."""
+    several = {"threshold": 0.5, "max_spikes": max_spikes}
+    return replace(problem, options=problem.options | several)
+
+
 def run(problem: Problem, backend: str) -> dict[str, Tensor]:
     """Return the results and the gradient to every tensor among the arguments."""
     inputs = {"x": problem.x, "v": problem.v, "tau": problem.tau} | problem.options

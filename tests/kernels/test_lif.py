@@ -42,6 +42,7 @@ BACKENDS = "be one of ['auto', 'numba', 'reference', 'triton']"
         ("surrogate", "step", SURROGATES),
         ("backend", "cuda", BACKENDS),
         ("decay", 1.5, "be a float in the range [0.0, 1.0]"),
+        ("max_spikes", 0, "be an int in the range [1, inf]"),
         ("save", "spikes", "be one of ['auto', 'potential', 'recompute']"),
     ],
 )
@@ -65,6 +66,13 @@ def test_value_of_the_wrong_type(name, value, must):
     message = f"The {name!r} parameter of lif must {must}. Got {value!r} instead."
     with pytest.raises(TypeError, match=re.escape(message)):
         lif(X, **{name: value})
+
+
+def test_several_spikes_need_a_threshold_that_can_be_passed_again():
+    lif(X, threshold=-0.5)
+    message = "The 'threshold' parameter of lif must be a float in the range (0.0, inf). Got -0.5"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lif(X, threshold=-0.5, max_spikes=2)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("tau", (3,)), ("tau", (2, 4)), ("v", (1, 4))])

@@ -18,6 +18,7 @@ from tests.kernels.parity import (
     adapting,
     assert_parity,
     by_step,
+    counting,
     covering_cases,
     make_problem,
     run,
@@ -44,6 +45,20 @@ PROBLEMS = [
         for draw in ("random", "grid")
         for beta in (0.5, -0.25)
     ),
+    *(
+        counting(make_problem(case, (5, 4, 3), draw))
+        for case in covering_cases()
+        for draw in ("random", "grid")
+    ),
+    *(
+        counting(make_problem(case._replace(surrogate="dspike_unit"), (5, 4, 3)))
+        for case in covering_cases()[:3]
+    ),
+    *(
+        by_step(counting(make_problem(case, (5, 4, 3), "grid")), save)
+        for case in covering_cases()[::4]
+        for save in ("recompute", "potential")
+    ),
 ]
 
 # what goes wrong: what the source says, what the mutant says
@@ -52,8 +67,17 @@ MUTANTS = {
     "spike above the threshold only": ("else h >= theta", "else h > theta"),
     "strict spike on the threshold": ("return h > theta if STRICT", "return h >= theta if STRICT"),
     "hard reset to zero": ("return v_rest if", "return real(0) if"),
-    "soft reset to zero": ("return h - threshold if", "return real(0) if"),
+    "soft reset to zero": (
+        "return h - (n * threshold if MAX_SPIKES > 1 else threshold) if",
+        "return real(0) if",
+    ),
     "soft reset instead of hard": ("return v_rest if", "return h - threshold if"),
+    "soft reset by one of several spikes": ("n * threshold if MAX_SPIKES > 1 else", ""),
+    "one spike too few": (
+        "in range(2, MAX_SPIKES + 1):\n        n",
+        "in range(2, MAX_SPIKES):\n        n",
+    ),
+    "every threshold the first": ("fires(h, real(k) * theta)", "fires(h, theta)"),
     "leak to zero instead of rest": ("v + (x - (v - v_rest)) * leak", "v + (x - v) * leak"),
     "leak swapped with decay": ("v - (v - v_rest) * leak + x", "v_rest + (v - v_rest) * leak + x"),
     "decay swapped with leak": ("v_rest + (v - v_rest) * leak + x", "v - (v - v_rest) * leak + x"),
@@ -84,18 +108,36 @@ MUTANTS = {
         "v[j] = v_rest",
     ),
     "derivative of h, not of h - threshold": (
+        "derivative(h - theta, h, alpha)",
+        "derivative(h, h, alpha)",
+    ),
+    "hard reset: derivative of h, not of h - threshold": (
         "derivative(h_t[j] - theta, h_t[j], alpha)",
         "derivative(h_t[j], h_t[j], alpha)",
     ),
     "spike's gradient not sent through the surrogate": (
-        "du = to_spike * derivative(h_t[j] - theta, h_t[j], alpha)",
-        "du = to_spike",
+        "du = to_spikes * slope(h_t[j], theta, alpha)",
+        "du = to_spikes",
     ),
-    "hard reset's spike with the wrong sign": ("v_rest - h_t[j] if", "h_t[j] - v_rest if"),
-    "hard reset's spike as if to zero": ("v_rest - h_t[j] if", "-h_t[j] if"),
-    "soft reset's spike with the wrong sign": ("else -threshold", "else threshold"),
-    "reset's spike always detached": ("if not DETACH_RESET:", "if False:"),
-    "reset's spike never detached": ("if not DETACH_RESET:", "if True:"),
+    "slope of the first spike alone": (
+        "du = to_spikes * slope(h_t[j], theta, alpha)",
+        "du = to_spikes * derivative(h_t[j] - theta, h_t[j], alpha)",
+    ),
+    "slope of one spike too few": (
+        "in range(2, MAX_SPIKES + 1):\n        g",
+        "in range(2, MAX_SPIKES):\n        g",
+    ),
+    "slope of every spike at the first threshold": ("h - real(k) * theta", "h - theta"),
+    "slope measured from rest": ("h - real(k - 1) * theta", "h"),
+    "hard reset by every spike": (
+        "du += to_first * derivative(h_t[j] - theta, h_t[j], alpha)",
+        "du += to_first * slope(h_t[j], theta, alpha)",
+    ),
+    "hard reset's spike with the wrong sign": ("(v_rest - h_t[j])", "(h_t[j] - v_rest)"),
+    "hard reset's spike as if to zero": ("(v_rest - h_t[j])", "-h_t[j]"),
+    "soft reset's spike with the wrong sign": ("dv_b[j] * -threshold", "dv_b[j] * threshold"),
+    "reset's spike always detached": ("if not DETACH_RESET and", "if False and"),
+    "reset's spike never detached": ("if not DETACH_RESET and", "if True and"),
     "gradient passes a hard reset": ("real(0) if HARD_RESET and fired else", ""),
     "gradient stops at a soft reset": ("if HARD_RESET and fired else", "if fired else"),
     "dx without the leak": ("store(dh * k if DECAY_INPUT else dh)", "store(dh)"),
@@ -105,7 +147,7 @@ MUTANTS = {
     "gradient of the last state dropped": ("or not spec.through_time else dv", "or True else dv"),
     # gradient to tau and decay
     "leak's gradient from before the reset": (
-        "v_before = reset(h_before[j], fired, threshold, v_rest)",
+        "v_before = reset(h_before[j], count(h_before[j], theta), threshold, v_rest)",
         "v_before = h_before[j]",
     ),
     "leak's gradient ignores the initial state": (
@@ -122,10 +164,10 @@ MUTANTS = {
     "shared leak's gradient averaged": ("row(gradient).sum()", "row(gradient).mean()"),
     # gradients within a step
     "by step: derivative of h, not of h - threshold": (
-        "derivative(h - threshold, h, alpha)",
-        "derivative(h, h, alpha)",
+        "slope(h, threshold, alpha)",
+        "slope(h + threshold, threshold, alpha)",
     ),
-    "by step: no reset": ("reset(h, fires(h, threshold), threshold, v_rest)", "h"),
+    "by step: no reset": ("reset(h, count(h, threshold), threshold, v_rest)", "h"),
     "by step: last step missing": (
         "in range(x.shape[0]):\n            x_t = x[t, first : first + n]\n            ds_t",
         "in range(x.shape[0] - 1):\n            x_t = x[t, first : first + n]\n            ds_t",
@@ -145,8 +187,8 @@ MUTANTS = {
     # the threshold that moves
     "adaptation ignored": ("threshold + beta * a_b[j] if ADAPTIVE else threshold", "threshold"),
     "adaptation of the other sign": ("threshold + beta * a_b[j]", "threshold - beta * a_b[j]"),
-    "adaptation without memory": ("r * a_b[j] + (real(1)", "(real(1)"),
-    "adaptation without spikes": ("r * a_b[j] + (real(1) if", "r * a_b[j] + (real(0) if"),
+    "adaptation without memory": ("r * a_b[j] + n", "n"),
+    "adaptation without spikes": ("r * a_b[j] + n", "r * a_b[j]"),
     "first neuron's rho for all": (
         "r = rho[first + j] if RHO_PER_NEURON else rho[0]\n                    a_b",
         "r = rho[0]\n                    a_b",
@@ -154,10 +196,10 @@ MUTANTS = {
     "initial adaptation ignored": ("0.0 if a is None else a)", "0.0)"),
     "recomputed adaptation ignores rho": ("r * a_before[j] + (real(1)", "a_before[j] + (real(1)"),
     "recomputed with a threshold at rest": (
-        "fires(h_t[j], threshold + beta * a_t[j] if ADAPTIVE else threshold)",
-        "fires(h_t[j], threshold)",
+        "count(h_t[j], threshold + beta * a_t[j] if ADAPTIVE else threshold)",
+        "count(h_t[j], threshold)",
     ),
-    "spike's gradient without the adaptation": ("to_spike += da_b[j]", "to_spike += real(0)"),
+    "spike's gradient without the adaptation": ("to_spikes += da_b[j]", "to_spikes += real(0)"),
     "adaptation's gradient without the threshold": ("r * da_b[j] - beta * du", "r * da_b[j]"),
     "adaptation's gradient of the other sign": ("- beta * du", "+ beta * du"),
     "gradient of the last adaptation dropped": ("0.0 if da is None else da", "0.0"),
@@ -199,5 +241,6 @@ def test_random_draws_alone_would_miss_the_threshold(monkeypatch):
 def test_problems_fire_and_rest():
     """A problem in which no neuron, or every neuron, fires would test half of the code."""
     for problem in PROBLEMS:
-        assert 0.02 < run(problem, "reference")["s"].mean() < 0.9
+        fired = run(problem, "reference")["s"] > 0
+        assert 0.02 < fired.float().mean() < 0.9
     assert any(math.prod(problem.x.shape[1:]) == WIDE for problem in PROBLEMS)

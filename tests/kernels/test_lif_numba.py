@@ -22,6 +22,7 @@ from tests.kernels.parity import (
     assert_same,
     by_step,
     compiled_cases,
+    counting,
     covering_cases,
     make_problem,
     run,
@@ -96,6 +97,14 @@ def test_alpha(case):
 def test_gradients_by_step(case, save, draw):
     assert_parity(by_step(make_problem(case, (8, 30), draw), save))
     assert_parity(by_step(make_problem(case, (1000, 330), draw), save))
+
+
+@by_draw
+@pytest.mark.parametrize("case", compiled_cases(), ids=lambda case: "-".join(map(str, case)))
+def test_several_spikes_in_a_step(case, draw):
+    problem = counting(make_problem(case, (8, 30), draw))
+    assert_parity(problem)
+    assert_parity(by_step(problem))
 
 
 # --- shapes ---

@@ -146,15 +146,42 @@ def test_a_strict_threshold_does_not_fire_on_equality(backend):
     assert v.tolist() == [1.0, 0.0]
 
 
+@by_backend
+@pytest.mark.parametrize(
+    ("v_reset", "expected"), [(None, [0.25, 0.25, 0.0, 1.75, -0.5]), (0.0, [0.25, 0, 0, 0, -0.5])]
+)
+def test_a_spike_for_each_threshold_that_is_reached(v_reset, expected, backend):
+    x = tensor(0.25, 0.75, 1.5, 3.25, -0.5)[None]
+    neuron = {"tau": math.inf, "threshold": 0.5, "max_spikes": 3, "v_reset": v_reset}
+    s, v = lif(x, **neuron, backend=backend)
+    assert s.tolist() == [[0.0, 1.0, 3.0, 3.0, 0.0]]
+    assert v.tolist() == expected
+    strict, _ = lif(x, **neuron, strict=True, backend=backend)
+    assert strict.tolist() == [[0.0, 1.0, 2.0, 3.0, 0.0]]
+
+
+@by_backend
+def test_several_spikes_are_those_of_a_neuron_for_each_threshold(backend):
+    torch.manual_seed(0)
+    x, ds = (2 * torch.randn(6, 50).double()).requires_grad_(), torch.randn(6, 50).double()
+    neuron = {"decay": 0.0, "v_reset": 0.0, "surrogate": "triangle", "backend": backend}
+    found, _ = lif(x, **neuron, threshold=0.5, max_spikes=4)
+    parts = [lif(x, **neuron, threshold=k / 2)[0] for k in range(1, 5)]
+    assert torch.equal(found, sum(parts))
+    slopes = [torch.autograd.grad(s, x, ds)[0] for s in (found, sum(parts))]
+    torch.testing.assert_close(*slopes)
+
+
 # --- laws of the gradient ---
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.4])
+@pytest.mark.parametrize(("beta", "max_spikes"), [(0.0, 1), (0.4, 1), (0.0, 3)])
 @pytest.mark.parametrize("charge", CHARGES)
 @by_reset
-def test_gradients_are_exact_for_a_smooth_spike(v_reset, charge, beta):
+def test_gradients_are_exact_for_a_smooth_spike(v_reset, charge, beta, max_spikes):
     torch.manual_seed(0)
-    spec = NeuronSpec(1.0, v_reset, charge, False, False, "atan", 2.0, beta)
+    neuron = 1.0, v_reset, charge, False, False, "atan", 2.0, beta
+    spec = NeuronSpec(*neuron, max_spikes=max_spikes)
 
     def run(x, v, tau, a, rho):
         outputs = lif_reference(x, v, 1 / tau, spec, a if beta else None, rho, smooth_spike)

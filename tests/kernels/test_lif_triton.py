@@ -20,6 +20,7 @@ from tests.kernels.parity import (
     assert_parity,
     assert_same,
     by_step,
+    counting,
     covering_cases,
     make_problem,
     run,
@@ -76,6 +77,16 @@ def test_moving_threshold(case, beta, draw):
 @pytest.mark.parametrize("case", covering_cases()[::4], ids=lambda case: "-".join(map(str, case)))
 def test_gradients_by_step(case, save, draw):
     check(by_step(make_problem(case, (19, 2, 5), draw)), save)
+
+
+@needs_triton
+@by_draw
+@by_save
+@pytest.mark.parametrize("case", covering_cases()[::3], ids=lambda case: "-".join(map(str, case)))
+def test_several_spikes_in_a_step(case, save, draw):
+    problem = counting(make_problem(case, (9, 2, 5), draw))
+    check(problem, save)
+    check(by_step(problem), save)
 
 
 @needs_triton

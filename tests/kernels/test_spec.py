@@ -8,7 +8,7 @@ from skspike.kernels._spec import SPEC_SCHEMA, NeuronSpec
 
 
 def test_arguments_and_back():
-    spec = NeuronSpec(0.3, None, "decay", True, False, "rectangle", 1.0, 0.07, False)
+    spec = NeuronSpec(0.3, None, "decay", True, False, "rectangle", 1.0, 0.07, False, 4)
     assert NeuronSpec(*spec.args()) == spec
 
 

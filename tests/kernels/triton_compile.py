@@ -93,6 +93,7 @@ def lif():
         (adaptive, torch.float32, "recompute", False),
         (adaptive, torch.bfloat16, "recompute", True),
         (replace(integrate, through_time=False), torch.float32, "recompute", False),
+        (replace(soft, max_spikes=4), torch.float32, "recompute", True),
     ]
     twin.MANY_NEURONS = 0
     for spec, dtype, save, learn in cases:
