@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,10 @@ class SpikingSSMNeuron(nn.Module):
     spike, by default the triangle :math:`\max(0, 1 - |h_t - 1|)`, goes to the present input alone
     (SLTT).
 
+    With `max_spikes` :math:`n` above one, :math:`s_t` is the number of thresholds
+    :math:`1, 2, \dots, n` that :math:`h_t` reaches, each with a gradient of its own, and a neuron
+    that has fired, however often, is reset [3]_.
+
     Parameters
     ----------
     n_channels : int in [1, inf)
@@ -52,6 +58,8 @@ class SpikingSSMNeuron(nn.Module):
         :func:`skspike.kernels.lif`. ``"unit_sigmoid"`` lets more neurons learn from a step.
     alpha : float in (0, inf), default=None
         Sharpness of the surrogate; None stands for its own default.
+    max_spikes : int in [1, inf), default=1
+        Most spikes of a neuron in a step. Published neurons have one.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs it; see :func:`skspike.kernels.lif`.
 
@@ -72,6 +80,8 @@ class SpikingSSMNeuron(nn.Module):
        state space models", AAAI 2025.
     .. [2] Meng, Q. et al., "Towards memory- and time-efficient backpropagation for training spiking
        neural networks", ICCV 2023 (SLTT).
+    .. [3] Luo, X. et al., "Integer-valued training and spike-driven inference spiking neural
+       network for high-performance and energy-efficient object detection", ECCV 2024.
 
     Examples
     --------
@@ -101,6 +111,7 @@ class SpikingSSMNeuron(nn.Module):
         shared_threshold: bool = False,
         surrogate: str = "triangle",
         alpha: float | None = None,
+        max_spikes: int = 1,
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -109,12 +120,14 @@ class SpikingSSMNeuron(nn.Module):
         check_choice(owner, "mode", mode, MODES)
         check_number(owner, "decay", decay, 0.0, 1.0)
         check_number(owner, "n_rounds", n_rounds, 0, integer=True)
+        check_number(owner, "max_spikes", max_spikes, 1, integer=True)
         self.n_channels = n_channels
         self.mode = mode
         self.decay = decay
         self.n_rounds = n_rounds
         self.surrogate = surrogate
         self.alpha = alpha
+        self.max_spikes = max_spikes
         self.backend = backend
         self.ln_threshold = None
         if learnable_threshold:
@@ -143,28 +156,26 @@ class SpikingSSMNeuron(nn.Module):
         Returns
         -------
         spikes : Tensor of shape (n_steps, n_samples, n_channels, ...)
-            0 or 1, in the dtype of `x`.
+            Their number, 0 to `max_spikes`, in the dtype of `x`.
         state : Tensor
             The potential (n_samples, n_channels, ...) with "exact", else the last inputs that a
             potential depends on: shape (8, n_samples, ...) with "sdn", (n_rounds, n_samples, ...)
             with "fixed_point". It is data.
         """
         y = self._scaled(x)
+        spike: dict[str, Any] = {
+            "surrogate": self.surrogate,
+            "alpha": self.alpha,
+            "max_spikes": self.max_spikes,
+            "backend": self.backend,
+        }
         if self.mode == "exact":
-            return lif(
-                y,
-                state,
-                decay=self.decay,
-                surrogate=self.surrogate,
-                alpha=self.alpha,
-                through_time=False,
-                backend=self.backend,
-            )
+            return lif(y, state, decay=self.decay, through_time=False, **spike)
         seen = y.detach() if state is None else torch.cat([state.to(y.dtype), y.detach()])
         m = self._membrane(seen)
         # in memory that is there, where nothing stands before the present steps
         h = m.add_(y) if state is None else m[len(state) :] + y
-        spikes = fire_at(h, surrogate=self.surrogate, alpha=self.alpha, backend=self.backend)
+        spikes = fire_at(h, **spike)
         missing = max(0, self.n_inputs - len(seen))
         seen = torch.cat([seen.new_zeros(missing, *seen.shape[1:]), seen]) if missing else seen
         return spikes.to(x.dtype), seen[len(seen) - self.n_inputs :]
@@ -196,4 +207,8 @@ class SpikingSSMNeuron(nn.Module):
     def extra_repr(self) -> str:
         """Show the settings in the module's repr."""
         rounds = f", n_rounds={self.n_rounds}" if self.mode == "fixed_point" else ""
-        return f"n_channels={self.n_channels}, mode={self.mode!r}, decay={self.decay:g}{rounds}"
+        spikes = f", max_spikes={self.max_spikes}" if self.max_spikes > 1 else ""
+        return (
+            f"n_channels={self.n_channels}, mode={self.mode!r}, decay={self.decay:g}"
+            f"{rounds}{spikes}"
+        )

@@ -164,12 +164,30 @@ def test_maps_behind_the_channels(mode):
     assert torch.equal(neuron(x).movedim(2, -1).flatten(1, -2), by_row)
 
 
+@by_mode
+def test_several_spikes_in_a_step(mode):
+    """One for each threshold that is reached; what a neuron carries is what it would with one."""
+    torch.manual_seed(0)
+    neuron = with_thresholds(SpikingSSMNeuron(H, mode, max_spikes=3).double(), *range(1, H + 1))
+    x = (4 * draw()).requires_grad_()
+    y = neuron._scaled(x.detach())
+    h = y + carried(neuron, y)
+    s = neuron(x)
+    assert torch.equal(s, h.floor().clamp(0, 3))
+    assert set(s.unique().tolist()) == {0, 1, 2, 3}
+    (dx,) = torch.autograd.grad(s.sum(), x)  # triangles of three neighbours: a plateau
+    plateau = torch.minimum(h, 4 - h).clamp(0, 1)
+    torch.testing.assert_close(dx, plateau / torch.arange(1, H + 1))
+    first, state = neuron.stream(x[:7])
+    assert torch.equal(torch.cat([first, neuron.stream(x[7:], state)[0]]), s)
+
+
 # --- contract ---
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_channels", 0), ("mode", "bptt"), ("decay", 1.5), ("n_rounds", -1)],
+    [("max_spikes", 0), ("n_channels", 0), ("mode", "bptt"), ("decay", 1.5), ("n_rounds", -1)],
 )
 def test_value_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of SpikingSSMNeuron must"):
@@ -193,4 +211,7 @@ def test_a_surrogate_that_does_not_ship():
 def test_repr():
     assert repr(SpikingSSMNeuron(H, "fixed_point", n_rounds=2)) == (
         "SpikingSSMNeuron(n_channels=5, mode='fixed_point', decay=0.125, n_rounds=2)"
+    )
+    assert repr(SpikingSSMNeuron(H, max_spikes=4)) == (
+        "SpikingSSMNeuron(n_channels=5, mode='exact', decay=0.125, max_spikes=4)"
     )
