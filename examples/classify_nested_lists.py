@@ -112,7 +112,7 @@ class GRUClassifier(SpikingSSMClassifier):
 
     def _measure(self, X, rows: np.ndarray) -> np.ndarray:
         """Return that all neurons are active: none of them spikes."""
-        return np.ones(1)
+        return np.ones((2, 1))
 
 
 def make_models(seed: int) -> dict[str, SpikingSSMClassifier]:

@@ -217,8 +217,8 @@ def main() -> None:
         size = sum(p.numel() for p in model.model_.parameters())
         rows.append((name, size, seconds, perplexity))
         print(f"{name}: perplexity {perplexity:.1f}, {seconds:.0f} CPU s", file=sys.stderr)
-        if model.sparsity_:
-            fire.append(f"{100 * model.sparsity_[0]:.1f} % ({name})")
+        if len(model.firing_rates_) > 0:
+            fire.append(f"{100 * (1 - model.sparsity_):.1f} % ({name})")
     perplexity, seconds = fit_and_score_trigrams(model.vocabulary_, train, test)
     rows.append(("trigrams (Kneser-Ney)", 0, seconds, perplexity))
     print(f"{len(words(train)):,} words to learn from, {len(words(test)):,} to test on,", end=" ")

@@ -111,8 +111,8 @@ def _other_macs(block: SpikingSSMBlock | SelectiveSSMBlock) -> float:
     """Return what a step of a block costs beside its neurons and its matrices."""
     directions = 2 if block.ssm.bidirectional else 1
     if isinstance(block, SelectiveSSMBlock):
-        # states and what they contribute; channels shared with the step before, the sum around
+        # states and what they contribute; channels shared with the step before, gates, sum around
         states = block.ssm.n_states * (2 * directions + 1)
-        return states + (2 + block.residual) * block.ssm.n_channels
+        return states + (2 + block.gated + block.residual) * block.ssm.n_channels
     width, n_modes = block.ssm.log_a_real.shape
     return width * (_MACS_OF_MODE * n_modes * directions + 1 + 2)  # D, the gate, the sum around

@@ -23,16 +23,19 @@ def test_a_small_network_by_hand():
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("residual", [False, True])
-def test_a_selective_network_by_hand(residual, bidirectional):
-    options = {"block": "selective", "expand": 3, "residual": residual}
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_selective_network_by_hand(gated, residual, bidirectional):
+    options = {"block": "selective", "expand": 3, "residual": residual, "gated": gated}
     model = SpikingSSM(3, n_layers=1, width=4, bidirectional=bidirectional, **options)
     report = count_operations(model, n_steps=10, firing_rates=[0.25])
     ways = 1 + bidirectional
-    assert report["mixing_macs"] == 10 * (4 * 12 + 4)
-    assert report["mixing_acs"] == pytest.approx(10 * (4 * 12 * 0.25 + 4))
+    results = 4 * (1 + gated)
+    assert report["mixing_macs"] == 10 * (results * 12 + results)
+    assert report["mixing_acs"] == pytest.approx(10 * (results * 12 * 0.25 + results))
     to_states = 2 * 4 + 4 * 12 * (1 + ways)  # what is shared with the step before, both matrices
     states = 12 * 2 * ways + 12  # a step and a contribution of each, and the value's own
-    assert report["other_macs"] == 10 * (4 + 4 * 3 + to_states + states + 2 * 12 + 4 * residual)
+    around = 4 + 4 * 3 + 4 * gated + 4 * residual  # encoder, decoder, gates, sum
+    assert report["other_macs"] == 10 * (around + to_states + states + 2 * 12)
 
 
 @pytest.mark.parametrize("block", ["s4d", "selective"])

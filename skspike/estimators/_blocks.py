@@ -9,9 +9,10 @@ from .._sklearn import Interval, StrOptions
 
 _SHARED = (
     "bidirectional", "dt_min", "dt_max", "norm", "norm_place", "dropout", "mode", "decay",
-    "n_rounds", "learnable_threshold", "shared_threshold", "surrogate", "backend",
+    "n_rounds", "learnable_threshold", "shared_threshold", "surrogate", "max_spikes",
+    "backend",
 )  # fmt: skip
-_OWN = {"s4d": ("d_state", "trainable_input"), "selective": ("expand", "residual")}
+_OWN = {"s4d": ("d_state", "trainable_input"), "selective": ("expand", "residual", "gated")}
 
 _SURROGATES = {"atan", "sigmoid", "unit_sigmoid", "triangle", "rectangle", "dspike"}
 
@@ -21,6 +22,8 @@ BLOCK_CONSTRAINTS: dict = {
     "d_state": [Interval(Integral, 2, None, closed="left")],
     "expand": [Interval(Integral, 1, None, closed="left")],
     "residual": ["boolean"],
+    "gated": ["boolean"],
+    "max_spikes": [Interval(Integral, 1, None, closed="left")],
 }
 
 

@@ -59,6 +59,8 @@ class SpikingSSMLanguageModel(BaseEstimator):
         Number of neurons for each channel of a ``"selective"`` block.
     residual : bool, default=True
         Whether the input passes around a ``"selective"`` block.
+    gated : bool, default=False
+        Whether half of what the matrix of a ``"selective"`` block returns gates the other half.
     dt_min : float, default=0.01
         Shortest step of the state space models at first; 0.001 in the published network.
     dt_max : float, default=1.0
@@ -71,6 +73,9 @@ class SpikingSSMLanguageModel(BaseEstimator):
             default="triangle"
         What stands for the derivative of a spike, ``"triangle"`` as published; see
         :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
+    max_spikes : int, default=1
+        Most spikes of a neuron in a step. The published one has one; with a few, blocks pass on
+        more, and learn more.
     cutoffs : sequence of int, default=()
         First token of each cluster of rarer tokens, of which the softmax computes only those that
         are needed; see :class:`skspike.nn.AdaptiveSoftmax`. ``(19997, 39997, 199997)`` in the
@@ -151,8 +156,10 @@ class SpikingSSMLanguageModel(BaseEstimator):
         One row per epoch: ``history_[:, "train_loss"]``, and with early stopping ``"valid_loss"``.
     n_iter_ : int
         Number of epochs run.
-    sparsity_ : list of float
-        Share of neurons that fire in a step, of each block, on the end of the text.
+    firing_rates_ : ndarray of shape (n_layers,)
+        Spikes of a neuron in a step, in each block, on the end of the text.
+    sparsity_ : float
+        Share of all neurons that do not fire in a step.
     precision_ : {"float32", "bfloat16"}
         What `precision` stood for on the device.
 
@@ -247,11 +254,13 @@ class SpikingSSMLanguageModel(BaseEstimator):
         d_state=16,
         expand=2,
         residual=True,
+        gated=False,
         dt_min=0.01,
         dt_max=1.0,
         mode="exact",
         decay=0.125,
         surrogate="triangle",
+        max_spikes=1,
         cutoffs=(),
         division=1,
         final_norm=True,
@@ -289,11 +298,13 @@ class SpikingSSMLanguageModel(BaseEstimator):
         self.d_state = d_state
         self.expand = expand
         self.residual = residual
+        self.gated = gated
         self.dt_min = dt_min
         self.dt_max = dt_max
         self.mode = mode
         self.decay = decay
         self.surrogate = surrogate
+        self.max_spikes = max_spikes
         self.cutoffs = cutoffs
         self.division = division
         self.final_norm = final_norm
@@ -545,7 +556,7 @@ class SpikingSSMLanguageModel(BaseEstimator):
         best.restore(model)
         self.n_iter_ = len(self.history_)
         shown = train if valid is None else valid
-        self.sparsity_ = firing_rates(model, shown[-_N_RATED:], self.precision_)
+        self.firing_rates_, self.sparsity_ = firing_rates(model, shown[-_N_RATED:], self.precision_)
 
     def _make_trainer(self) -> LanguageTrainer:
         """Return what trains the network, with a new optimizer."""

@@ -170,19 +170,22 @@ def mean_log_prob(model, sequences: Sequence[np.ndarray], precision: str) -> flo
     return -total / count
 
 
-def firing_rates(model, numbers: np.ndarray, precision: str) -> list[float]:
-    """Return the share of spikes among all neurons and steps of each block."""
+def firing_rates(model, numbers: np.ndarray, precision: str) -> tuple[np.ndarray, float]:
+    """Return the spikes of a neuron in a step, of each block, and the share of those that rest."""
     rates: list[float] = []
-    hooks = [
-        block.mix.register_forward_pre_hook(lambda _, args: rates.append(float(args[0].mean())))
-        for block in model.eval().blocks
-    ]
+    rests: list[float] = []
+
+    def measure(_, args) -> None:
+        rates.append(float(args[0].float().mean()))
+        rests.append(float((args[0] == 0).float().mean()))
+
+    hooks = [block.mix.register_forward_pre_hook(measure) for block in model.eval().blocks]
     device = model.softmax.biases[0].device
     with torch.inference_mode(), autocast(device, precision):
         model.stream_features(torch.from_numpy(numbers)[:, None].to(device))
     for hook in hooks:
         hook.remove()
-    return rates
+    return np.array(rates), float(np.mean(rests)) if rests else 0.0
 
 
 @torch.no_grad()

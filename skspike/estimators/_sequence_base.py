@@ -54,7 +54,7 @@ class SequenceEstimator(SpikingEstimator):
         """
         check_is_fitted(self, "net_")
         X = self._check_X(X, reset=False)
-        rates = self._measure(X, np.arange(len(X)))
+        rates, _ = self._measure(X, np.arange(len(X)))
         lengths = X.lengths if isinstance(X, Sequences) else [self._n_steps_of(X)]
         return count_operations(self.model_, float(np.mean(lengths)), rates)
 
@@ -124,8 +124,8 @@ class SequenceEstimator(SpikingEstimator):
 
     def _train(self, X, y, weight, rows, **options) -> None:
         super()._train(X, y, weight, rows, **options)
-        self.firing_rates_ = self._measure(X, rows[:_MEASURED])
-        self.sparsity_ = 1.0 - float(self.firing_rates_.mean())
+        self.firing_rates_, active = self._measure(X, rows[:_MEASURED])
+        self.sparsity_ = 1.0 - float(active.mean())
 
     def _outputs(self, X) -> np.ndarray:
         check_is_fitted(self, "net_")
@@ -180,10 +180,13 @@ class SequenceEstimator(SpikingEstimator):
         return X.shape[1] if self.n_steps_ is None else self.n_steps_
 
     def _measure(self, X, rows: np.ndarray) -> np.ndarray:
-        """Return the share of the neurons that fire in a step, each time a block is passed."""
+        """Return the spikes of a neuron in a step and the share of those that fire.
+
+        Each has a number for each time that a block is passed.
+        """
         net = self.net_.predictor()
         neurons = [m for m in net.modules() if isinstance(m, SpikingSSMNeuron)]
-        counts, n_steps = np.zeros(len(neurons) * self.n_repeats), 0
+        counts, n_steps = np.zeros((2, len(neurons) * self.n_repeats)), 0
 
         def count(x) -> torch.Tensor:
             """Count the spikes of a batch, in the steps that belong to a sample."""
@@ -200,7 +203,8 @@ class SequenceEstimator(SpikingEstimator):
             valid = torch.ones(n, n_samples, dtype=torch.bool, device=spikes[0].device)
             if lengths is not None:
                 valid = torch.arange(n, device=lengths.device)[:, None] < lengths
-            counts[:] += [float(s.mean(-1)[valid].sum()) for s in spikes]
+            for of_neurons, s in zip(counts.T, spikes, strict=True):
+                of_neurons += [float(y.mean(-1)[valid].sum()) for y in (s, (s > 0).to(s.dtype))]
             n_steps += int(valid.sum())
             return outputs
 

@@ -78,6 +78,8 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         Number of neurons for each channel of a ``"selective"`` block.
     residual : bool, default=True
         Whether the input passes around a ``"selective"`` block.
+    gated : bool, default=False
+        Whether half of what the matrix of a ``"selective"`` block returns gates the other half.
     bidirectional : bool, default=False
         Whether a step sees those after it, too. Better where whole sequences are there, but only
         without it can sequences be answered while they go on.
@@ -107,6 +109,9 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
             default="triangle"
         What stands for the derivative of a spike, ``"triangle"`` as published; see
         :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
+    max_spikes : int, default=1
+        Most spikes of a neuron in a step. The published one has one; with a few, blocks pass on
+        more, and learn more.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
@@ -203,8 +208,8 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     scale_ : ndarray of shape (`n_features_in_`,) or None
         What it divides each feature by.
     firing_rates_ : ndarray of shape (n_layers * n_repeats,)
-        Share of the neurons of each block that fire in a step, each time that it is passed, over
-        samples of the training.
+        Spikes of a neuron in a step, in each block and each time that it is passed, over samples
+        of the training.
     sparsity_ : float
         Share of all neurons that do not fire in a step.
     history_ : skorch.history.History
@@ -276,6 +281,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         d_state=16,
         expand=2,
         residual=True,
+        gated=False,
         bidirectional=False,
         trainable_input=False,
         dt_min=0.001,
@@ -288,6 +294,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         learnable_threshold=True,
         shared_threshold=False,
         surrogate="triangle",
+        max_spikes=1,
         readout="mean",
         n_tokens=None,
         patch_size=1,
@@ -327,6 +334,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         self.d_state = d_state
         self.expand = expand
         self.residual = residual
+        self.gated = gated
         self.bidirectional = bidirectional
         self.trainable_input = trainable_input
         self.dt_min = dt_min
@@ -339,6 +347,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         self.learnable_threshold = learnable_threshold
         self.shared_threshold = shared_threshold
         self.surrogate = surrogate
+        self.max_spikes = max_spikes
         self.readout = readout
         self.n_tokens = n_tokens
         self.patch_size = patch_size
@@ -441,6 +450,8 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         Number of neurons for each channel of a ``"selective"`` block.
     residual : bool, default=True
         Whether the input passes around a ``"selective"`` block.
+    gated : bool, default=False
+        Whether half of what the matrix of a ``"selective"`` block returns gates the other half.
     bidirectional : bool, default=False
         Whether a step sees those after it, too. Better where whole sequences are there, but only
         without it can sequences be answered while they go on.
@@ -470,6 +481,9 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
             default="triangle"
         What stands for the derivative of a spike, ``"triangle"`` as published; see
         :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
+    max_spikes : int, default=1
+        Most spikes of a neuron in a step. The published one has one; with a few, blocks pass on
+        more, and learn more.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
@@ -564,8 +578,8 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
     scale_ : ndarray of shape (`n_features_in_`,) or None
         What it divides each feature by.
     firing_rates_ : ndarray of shape (n_layers * n_repeats,)
-        Share of the neurons of each block that fire in a step, each time that it is passed, over
-        samples of the training.
+        Spikes of a neuron in a step, in each block and each time that it is passed, over samples
+        of the training.
     sparsity_ : float
         Share of all neurons that do not fire in a step.
     history_ : skorch.history.History
@@ -629,6 +643,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         d_state=16,
         expand=2,
         residual=True,
+        gated=False,
         bidirectional=False,
         trainable_input=False,
         dt_min=0.001,
@@ -641,6 +656,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         learnable_threshold=True,
         shared_threshold=False,
         surrogate="triangle",
+        max_spikes=1,
         readout="mean",
         n_tokens=None,
         patch_size=1,
@@ -678,6 +694,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         self.d_state = d_state
         self.expand = expand
         self.residual = residual
+        self.gated = gated
         self.bidirectional = bidirectional
         self.trainable_input = trainable_input
         self.dt_min = dt_min
@@ -690,6 +707,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         self.learnable_threshold = learnable_threshold
         self.shared_threshold = shared_threshold
         self.surrogate = surrogate
+        self.max_spikes = max_spikes
         self.readout = readout
         self.n_tokens = n_tokens
         self.patch_size = patch_size

@@ -55,8 +55,9 @@ class SpikingSSMDecoder(nn.Module):
         told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`.
     **options : dict
         Of the blocks: `dt_min`, `dt_max`, `norm`, `norm_place`, `dropout`, `mode`, `decay`,
-        `n_rounds`, `learnable_threshold`, `shared_threshold` and `backend`; `d_state` and
-        `trainable_input` of ``"s4d"``, `expand` and `residual` of ``"selective"``.
+        `n_rounds`, `learnable_threshold`, `shared_threshold`, `surrogate`, `alpha`, `max_spikes`
+        and `backend`; `d_state` and `trainable_input` of ``"s4d"``, `expand`, `residual` and
+        `gated` of ``"selective"``.
 
     Notes
     -----

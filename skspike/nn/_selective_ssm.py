@@ -215,9 +215,9 @@ class SelectiveSSMBlock(SequenceBlock):
         s &= \mathrm{spikes}(z) \\
         y &= x + W s + b
 
-    It stands where a :class:`SpikingSSMBlock` does. What is read from long sequences with little
-    in them is learnt by either; where each step says what it means to those around it, as in
-    language and in formulas, this one learns more.
+    or, `gated`, :math:`x + \mathrm{GLU}(W s + b)`. It stands where a :class:`SpikingSSMBlock` does.
+    What is read from long sequences with little in them is learnt by either; where each step says
+    what it means to those around it, as in language and in formulas, this one learns more.
 
     Parameters
     ----------
@@ -227,6 +227,8 @@ class SelectiveSSMBlock(SequenceBlock):
         Number of neurons for each channel, each with a state.
     residual : bool, default=True
         Whether the input passes around the block. Without it, a spike is all that leaves a block.
+    gated : bool, default=False
+        Whether half of what the matrix returns gates the other half; it has twice the rows then.
     bidirectional : bool, default=False
         Whether a step sees those after it, too.
     dt_min : float in (0, inf), default=0.001
@@ -254,6 +256,8 @@ class SelectiveSSMBlock(SequenceBlock):
         What stands for the derivative of a spike; see :class:`SpikingSSMNeuron`.
     alpha : float in (0, inf), default=None
         Sharpness of the surrogate.
+    max_spikes : int in [1, inf), default=1
+        Most spikes of a neuron in a step; see :class:`SpikingSSMNeuron`.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the kernels.
 
@@ -282,6 +286,7 @@ class SelectiveSSMBlock(SequenceBlock):
         n_channels: int,
         expand: int = 2,
         residual: bool = True,
+        gated: bool = False,
         bidirectional: bool = False,
         dt_min: float = 0.001,
         dt_max: float = 0.1,
@@ -295,22 +300,26 @@ class SelectiveSSMBlock(SequenceBlock):
         shared_threshold: bool = False,
         surrogate: str = "triangle",
         alpha: float | None = None,
+        max_spikes: int = 1,
         backend: str = "auto",
     ) -> None:
         check_number("SelectiveSSMBlock", "n_channels", n_channels, 1, integer=True)
         check_number("SelectiveSSMBlock", "expand", expand, 1, integer=True)
         n = expand * n_channels
-        of_neurons = mode, decay, n_rounds, learnable_threshold, shared_threshold, surrogate, alpha
+        of_neurons = (
+            mode, decay, n_rounds, learnable_threshold, shared_threshold, surrogate, alpha,
+            max_spikes,
+        )  # fmt: skip
         super().__init__(
             n_channels,
             norm,
             norm_place,
             SelectiveSSM(n_channels, n, bidirectional, dt_min, dt_max, backend),
             SpikingSSMNeuron(n, *of_neurons, backend),
-            nn.Linear(n, n_channels),
+            nn.Linear(n, (2 if gated else 1) * n_channels),
             dropout,
         )
-        self.residual = residual
+        self.residual, self.gated = residual, gated
 
     def _drive(self, z: Tensor, valid: Tensor | None, form: str) -> Tensor:
         return self.ssm(z, valid, form)
@@ -320,9 +329,10 @@ class SelectiveSSMBlock(SequenceBlock):
         return z, tuple(after)
 
     def _gather(self, x: Tensor, s: Tensor) -> Tensor:
-        y = self.dropout(self.mix(self.dropout(s)))
+        y = self.mix(self.dropout(s))
+        y = self.dropout(nn.functional.glu(y) if self.gated else y)
         return x + y if self.residual else y
 
     def extra_repr(self) -> str:
         """Show what is around the block in the module's repr."""
-        return f"residual={self.residual}, {super().extra_repr()}"
+        return f"residual={self.residual}, gated={self.gated}, {super().extra_repr()}"

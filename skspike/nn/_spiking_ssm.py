@@ -31,7 +31,8 @@ class SpikingSSMBlock(SequenceBlock):
         s &= \mathrm{spikes}(z) \\
         y &= x + \mathrm{GLU}(W s + b)
 
-    What is multiplied by the matrix W, of twice as many rows as columns, is binary.
+    What is multiplied by the matrix W, of twice as many rows as columns, is binary unless a neuron
+    may fire more than once in a step.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ class SpikingSSMBlock(SequenceBlock):
         What stands for the derivative of a spike; see :class:`SpikingSSMNeuron`.
     alpha : float in (0, inf), default=None
         Sharpness of the surrogate.
+    max_spikes : int in [1, inf), default=1
+        Most spikes of a neuron in a step; see :class:`SpikingSSMNeuron`.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         Which implementation runs the kernels.
 
@@ -112,9 +115,13 @@ class SpikingSSMBlock(SequenceBlock):
         shared_threshold: bool = False,
         surrogate: str = "triangle",
         alpha: float | None = None,
+        max_spikes: int = 1,
         backend: str = "auto",
     ) -> None:
-        of_neurons = mode, decay, n_rounds, learnable_threshold, shared_threshold, surrogate, alpha
+        of_neurons = (
+            mode, decay, n_rounds, learnable_threshold, shared_threshold, surrogate, alpha,
+            max_spikes,
+        )  # fmt: skip
         super().__init__(
             n_channels,
             norm,

@@ -25,7 +25,8 @@ def test_estimators_of_sequences_have_every_option_of_a_block(kind, block):
 @by_block
 def test_the_language_model_has_those_that_it_names(block):
     options = block_options(SpikingSSMLanguageModel(block=block, decay=0.5))
-    own = {"s4d": {"d_state"}, "selective": {"expand", "residual"}}
-    shared = {"block", "dt_min", "dt_max", "dropout", "mode", "decay", "surrogate", "backend"}
+    own = {"s4d": {"d_state"}, "selective": {"expand", "residual", "gated"}}
+    shared = {"block", "dt_min", "dt_max", "dropout", "mode", "decay", "backend"}
+    shared |= {"surrogate", "max_spikes"}
     assert set(options) == shared | own[block]
     assert options["decay"] == 0.5

@@ -206,8 +206,8 @@ def test_too_short_for_early_stopping():
 
 def test_sparsity():
     model = quick(n_layers=2).fit(TEXT)
-    assert len(model.sparsity_) == 2
-    assert all(0 < rate < 1 for rate in model.sparsity_)
+    assert model.firing_rates_.shape == (2,)
+    assert model.sparsity_ == pytest.approx(1 - model.firing_rates_.mean())
 
 
 def test_warm_start_goes_on():
@@ -342,7 +342,7 @@ def test_wrong_cutoffs_are_named():
 
 @pytest.mark.parametrize(
     ("block", "own"),
-    [("s4d", {"d_state": 2}), ("selective", {"expand": 3, "residual": False})],
+    [("s4d", {"d_state": 2}), ("selective", {"expand": 3, "residual": False, "gated": True})],
 )
 def test_every_network_parameter_reaches_the_network(block, own, monkeypatch):
     asked = {
@@ -354,6 +354,7 @@ def test_every_network_parameter_reaches_the_network(block, own, monkeypatch):
         "mode": "fixed_point",
         "decay": 0.25,
         "surrogate": "atan",
+        "max_spikes": 2,
         "cutoffs": (3,),
         "division": 2,
         "final_norm": False,

@@ -158,7 +158,9 @@ def test_firing_rates_are_those_of_the_spikes():
         spikes = block.neuron(block.ssm(block.norm(x)))
         expected.append(spikes.mean().item())
         x = block(x)
-    assert firing_rates(model, numbers, "float32") == pytest.approx(expected, abs=0.01)
+    rates, at_rest = firing_rates(model, numbers, "float32")
+    assert rates == pytest.approx(expected, abs=0.01)
+    assert at_rest == pytest.approx(1 - rates.mean())
     assert not model.blocks[0].mix._forward_pre_hooks
 
 

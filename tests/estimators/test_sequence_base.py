@@ -77,6 +77,15 @@ def test_sparsity_is_the_share_of_silent_neurons():
     assert report["mixing_acs"] < 0.9 * report["mixing_macs"]
 
 
+def test_several_spikes_are_counted_and_their_neurons_once():
+    X, _ = ragged()
+    model = fit(max_spikes=4)
+    several, one = model.firing_rates_[0], 1 - model.sparsity_
+    assert one < several < 4 * one
+    mixing = model.operation_report(X)
+    assert mixing["mixing_acs"] > mixing["mixing_macs"] * one
+
+
 def test_slow_parameters_have_a_rate_of_their_own_and_no_decay():
     model = fit(lr=0.02, ssm_lr=0.005, trainable_input=True, schedule=None, weight_decay=0.1)
     net = model.net_
@@ -107,14 +116,14 @@ def test_every_option_reaches_the_blocks():
     asked = {"bidirectional": True, "dt_min": 0.02, "dt_max": 0.02, "norm": "batch"}
     asked |= {"norm_place": "after", "mode": "fixed_point", "decay": 0.25, "n_rounds": 2}
     asked |= {"learnable_threshold": False, "backend": "reference", "dropout": 0.3}
-    asked["surrogate"] = "atan"
+    asked |= {"surrogate": "atan", "max_spikes": 3}
     own = {"s4d": {"d_state": 6, "trainable_input": True}}
-    own["selective"] = {"expand": 3, "residual": False}
+    own["selective"] = {"expand": 3, "residual": False, "gated": True}
     for kind, options in own.items():
         block = fit(block=kind, max_epochs=1, **asked, **options).model_.blocks[0]
         neuron, ssm = block.neuron, block.ssm
         assert (neuron.mode, neuron.decay, neuron.n_rounds) == ("fixed_point", 0.25, 2)
-        assert neuron.surrogate == "atan"
+        assert (neuron.surrogate, neuron.max_spikes) == ("atan", 3)
         assert (neuron.ln_threshold, neuron.backend, block.dropout.p) == (None, "reference", 0.3)
         assert (block.norm_place, type(block.norm)) == ("after", BatchNorm1d)
         assert (ssm.bidirectional, ssm.backend) == (True, "reference")

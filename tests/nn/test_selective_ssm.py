@@ -131,13 +131,18 @@ def test_repr_says_its_size():
 
 @by_norm
 @by_place
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-def test_the_block_is_its_equation(training, residual, norm_place, norm):
-    block, x = build(training, norm=norm, norm_place=norm_place, residual=residual), draw()
+def test_the_block_is_its_equation(training, residual, gated, norm_place, norm):
+    around = {"norm": norm, "norm_place": norm_place, "residual": residual, "gated": gated}
+    block, x = build(training, **around), draw()
     same = copy.deepcopy(block)  # of which the norm will have seen the same
     s = block.neuron(block.ssm(same.norm(x) if norm_place == "before" else x))
-    expected = s @ block.mix.weight.T + block.mix.bias + (x if residual else 0)
+    mixed = s @ block.mix.weight.T + block.mix.bias
+    if gated:
+        mixed = mixed[..., :H] * mixed[..., H:].sigmoid()
+    expected = mixed + (x if residual else 0)
     expected = same.norm(expected) if norm_place == "after" else expected
     torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
     assert 0.02 < s.mean().item() < 0.8
@@ -225,4 +230,4 @@ def test_an_unknown_choice(name, value):
 
 def test_repr_says_what_is_around_the_block():
     text = repr(SelectiveSSMBlock(H, residual=False))
-    assert text.startswith("SelectiveSSMBlock(\n  residual=False, norm_place='before'")
+    assert text.startswith("SelectiveSSMBlock(\n  residual=False, gated=False, norm_place='before'")

@@ -196,6 +196,22 @@ def test_a_stream_in_any_chunks_is_the_whole(mode, kind, norm_place, norm):
         assert largest(torch.cat(currents[1:]) - currents[0]) < 1e-10
 
 
+@by_block
+def test_several_spikes_in_a_step_whole_and_in_chunks(kind):
+    block, x, counts = build(kind, max_spikes=3), draw(), []
+    with torch.no_grad():
+        block.neuron.ln_threshold.sub_(1.5)
+    block.mix.register_forward_pre_hook(lambda _, inputs: counts.append(inputs[0]))
+    whole = block(x)
+    assert set(counts[0].unique().tolist()) == {0, 1, 2, 3}
+    assert largest(block(x, form="recurrent") - whole) < 1e-10
+    state, parts = None, []
+    for chunk in x.split((3, 20, T - 23)):
+        y, state = block.stream(chunk, state)
+        parts.append(y)
+    assert largest(torch.cat(parts) - whole) < 1e-10
+
+
 @by_place
 @by_block
 def test_the_past_does_not_see_the_future(kind, norm_place):
