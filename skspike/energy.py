@@ -29,7 +29,8 @@ def count_operations(
     n_steps : float
         Number of steps of a sequence.
     firing_rates : sequence of float of length n_layers * n_repeats
-        Share of the neurons of each block that fire in a step, each time that it is passed.
+        Spikes of a neuron in a step, in each block and each time that it is passed: the share of
+        the neurons that fire, unless one may fire several times.
 
     Returns
     -------
