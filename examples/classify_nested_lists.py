@@ -31,7 +31,8 @@ GRU, both ways, ends        44,732               54.7 %, 55.2 %
 The accuracies are of the seeds 0 and 1, the share of neurons at rest in a step is of the first; a
 fit takes one or two minutes on one thread. Selective networks whose neurons may fire up to four
 times in a step learn most. Of few and long expressions (``--expressions 30000 --test 3000 --lengths
-100 250 --depth 8``) the GRU that is read at both ends does, 45.3 % and 45.0 %.
+100 250 --depth 8``) the GRU that is read at both ends does: 45.3 % and 45.0 %, against 43.2 % and
+43.9 % of the selective network.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ class SpikingSSMLanguageModel(BaseEstimator):
         What stands for the derivative of a spike, ``"triangle"`` as published; see
         :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
     max_spikes : int, default=1
-        Most spikes of a neuron in a step. The published one has one; with a few, blocks pass on
-        more, and learn more.
+        Most spikes of a neuron in a step: one in the published network. With a few, blocks pass on
+        more, and some learn more.
     cutoffs : sequence of int, default=()
         First token of each cluster of rarer tokens, of which the softmax computes only those that
         are needed; see :class:`skspike.nn.AdaptiveSoftmax`. ``(19997, 39997, 199997)`` in the

@@ -110,8 +110,8 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         What stands for the derivative of a spike, ``"triangle"`` as published; see
         :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
     max_spikes : int, default=1
-        Most spikes of a neuron in a step. The published one has one; with a few, blocks pass on
-        more, and learn more.
+        Most spikes of a neuron in a step: one in the published network. With a few, blocks pass on
+        more, and some learn more.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
@@ -482,8 +482,8 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         What stands for the derivative of a spike, ``"triangle"`` as published; see
         :func:`skspike.kernels.lif`. Some blocks learn faster with ``"unit_sigmoid"``.
     max_spikes : int, default=1
-        Most spikes of a neuron in a step. The published one has one; with a few, blocks pass on
-        more, and learn more.
+        Most spikes of a neuron in a step: one in the published network. With a few, blocks pass on
+        more, and some learn more.
     readout : {"mean", "max", "last", "ends"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, or its first and its last one, in networks of both
