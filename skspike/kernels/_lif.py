@@ -90,8 +90,8 @@ def lif(
         3 (dspike, dspike_unit), 1 (unit_sigmoid).
     max_spikes : int in [1, inf), default=1
         Most spikes of a neuron in a step, as in integer-valued training [4]_. Their derivative is
-        the sum of the surrogates of the thresholds, :math:`u` and :math:`h_t` being measured from
-        the threshold below. The `threshold` must be positive if there are more than one.
+        the sum of the surrogates of the thresholds, with :math:`u` measured from each, and
+        :math:`h_t` from the one below it. The `threshold` must be positive if there are several.
     save : {"auto", "potential", "recompute"}, default="auto"
         What a compiled backend keeps for the backward pass: the potential of every step, or the
         input, from which it recomputes them. ``"auto"`` is ``"recompute"``, which moves fewer

@@ -135,8 +135,8 @@ def _recompute(x, leak, rho, v0, a0, h, v, a, threshold, beta, v_rest, first, n)
                 a_before = a[t - 1]
                 for j in range(n):
                     r = rho[first + j] if RHO_PER_NEURON else rho[0]
-                    fired = fires(h_before[j], threshold + beta * a_before[j])
-                    a_t[j] = r * a_before[j] + (real(1) if fired else real(0))
+                    spikes = count(h_before[j], threshold + beta * a_before[j])
+                    a_t[j] = r * a_before[j] + spikes
         for j in range(n):
             k = leak[first + j] if LEAK_PER_NEURON else leak[0]
             h_t[j] = charge(load(x_t[j]), v[j], k, v_rest)

@@ -194,7 +194,7 @@ MUTANTS = {
         "r = rho[0]\n                    a_b",
     ),
     "initial adaptation ignored": ("0.0 if a is None else a)", "0.0)"),
-    "recomputed adaptation ignores rho": ("r * a_before[j] + (real(1)", "a_before[j] + (real(1)"),
+    "recomputed adaptation ignores rho": ("r * a_before[j] + spikes", "a_before[j] + spikes"),
     "recomputed with a threshold at rest": (
         "count(h_t[j], threshold + beta * a_t[j] if ADAPTIVE else threshold)",
         "count(h_t[j], threshold)",
