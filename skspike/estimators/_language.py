@@ -135,7 +135,8 @@ class SpikingSSMLanguageModel(BaseEstimator):
         Where the network runs; ``"auto"`` asks :func:`skspike.get_config`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         What products of matrices are computed in; weights, states and losses are float32.
-        ``"auto"`` takes bfloat16 where the device has instructions for it.
+        ``"auto"`` takes bfloat16 where the device has instructions for it; one that has none is
+        several times slower in it than in float32.
     backend : {"auto", "reference", "numba", "triton"}, default="auto"
         What runs the neurons and state space models; see :func:`skspike.set_config`.
     random_state : int, RandomState instance or None, default=None
