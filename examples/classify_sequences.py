@@ -20,7 +20,8 @@ permuted_digits     64      40        1.2    95.3 %  6 %, 8 %
 ===============  =====  ======  =========  ========  ==========
 
 The accuracy is that on test samples with the first seed, the time that of one thread. "Firing" is
-the share of the neurons of each block that fire in a step, on samples of the training.
+the share of the neurons of each block that fire in a step, on samples of the training. A
+processor that rounds otherwise recognises one or two of the 450 test digits more or fewer.
 """
 
 from __future__ import annotations
