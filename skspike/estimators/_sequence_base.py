@@ -105,6 +105,7 @@ class SequenceEstimator(SpikingEstimator):
             n_repeats=self.n_repeats,
             width=self.width,
             readout=self.readout,
+            final_norm=self.final_norm,
             **block_options(self),
         )
 

@@ -25,6 +25,7 @@ _CONSTRAINTS: dict = {
     "dt_max": [Interval(Real, 0, None, closed="neither")],
     "norm": [StrOptions({"layer", "batch"})],
     "norm_place": [StrOptions({"before", "after", "unused"})],
+    "final_norm": ["boolean"],
     "mode": [StrOptions({"exact", "sdn", "fixed_point"})],
     "decay": [Interval(Real, 0, 1, closed="both")],
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
@@ -94,6 +95,9 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
     norm_place : {"before", "after", "unused"}, default="before"
         Where in a block; ``"unused"`` is what the published code of some configurations computes,
         see :class:`skspike.nn.SpikingSSMBlock`.
+    final_norm : bool, default=False
+        Whether the output of the last block is normalised over channels before it is read, which
+        the published networks do not do.
     mode : {"exact", "sdn", "fixed_point"}, default="exact"
         How neurons are computed: step by step in a fused kernel, by the surrogate dynamic network
         of the paper, or in rounds; see :class:`skspike.nn.SpikingSSMNeuron`.
@@ -288,6 +292,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         dt_max=0.1,
         norm="layer",
         norm_place="before",
+        final_norm=False,
         mode="exact",
         decay=0.125,
         n_rounds=3,
@@ -341,6 +346,7 @@ class SpikingSSMClassifier(SequenceEstimator, SpikingClassifier):
         self.dt_max = dt_max
         self.norm = norm
         self.norm_place = norm_place
+        self.final_norm = final_norm
         self.mode = mode
         self.decay = decay
         self.n_rounds = n_rounds
@@ -466,6 +472,9 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
     norm_place : {"before", "after", "unused"}, default="before"
         Where in a block; ``"unused"`` is what the published code of some configurations computes,
         see :class:`skspike.nn.SpikingSSMBlock`.
+    final_norm : bool, default=False
+        Whether the output of the last block is normalised over channels before it is read, which
+        the published networks do not do.
     mode : {"exact", "sdn", "fixed_point"}, default="exact"
         How neurons are computed: step by step in a fused kernel, by the surrogate dynamic network
         of the paper, or in rounds; see :class:`skspike.nn.SpikingSSMNeuron`.
@@ -650,6 +659,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         dt_max=0.1,
         norm="layer",
         norm_place="before",
+        final_norm=False,
         mode="exact",
         decay=0.125,
         n_rounds=3,
@@ -701,6 +711,7 @@ class SpikingSSMRegressor(SequenceEstimator, SpikingRegressor):
         self.dt_max = dt_max
         self.norm = norm
         self.norm_place = norm_place
+        self.final_norm = final_norm
         self.mode = mode
         self.decay = decay
         self.n_rounds = n_rounds

@@ -47,6 +47,9 @@ class SpikingSSM(nn.Module):
     readout : {"mean", "max", "last", "ends", "steps"}, default="mean"
         What the output is read from: the mean over the steps of a sequence, the maximum of each
         channel over them, its last step, its first and its last step, or each step for itself.
+    final_norm : bool, default=False
+        Whether the output of the last block is normalised over channels before it is read; the
+        published networks have no such norm.
     block : {"s4d", "selective"}, default="s4d"
         The published block, :class:`skspike.nn.SpikingSSMBlock`, or one whose state space model is
         told by each step how much to forget, :class:`skspike.nn.SelectiveSSMBlock`.
@@ -97,6 +100,7 @@ class SpikingSSM(nn.Module):
         n_repeats: int = 1,
         width: int = 128,
         readout: str = "mean",
+        final_norm: bool = False,
         block: str = "s4d",
         **options: Any,
     ) -> None:
@@ -112,6 +116,7 @@ class SpikingSSM(nn.Module):
             BLOCKS[block](width, **options) for _ in range(n_layers)
         )
         self.n_repeats = n_repeats
+        self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
         self.decoder = _decoder(n_classes, self.n_read)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
@@ -137,7 +142,7 @@ class SpikingSSM(nn.Module):
         return self.decoder(pool(x, lengths, self.readout))
 
     def features(self, x: Tensor, lengths: Tensor | None = None, form: str = "parallel") -> Tensor:
-        """Return the output of the last block at every step, before it is read.
+        """Return the output of the last block at every step, after the final norm, if there is one.
 
         Parameters
         ----------
@@ -160,7 +165,7 @@ class SpikingSSM(nn.Module):
         x = self.encoder(x)
         for block in self.n_repeats * list(self.blocks):
             x = block(x, valid, form)
-        return x
+        return self.norm(x)
 
     def stream(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the output after each of some steps, and the state after them.
@@ -193,7 +198,7 @@ class SpikingSSM(nn.Module):
         for block, before in zip(blocks, states, strict=True):
             x, now = block.stream(x, before)
             after.append(now)
-        read, held = pool_so_far(x, held, n, self.readout)
+        read, held = pool_so_far(self.norm(x), held, n, self.readout)
         return self.decoder(read), (after, held, n + len(x))
 
     def slow_parameters(self) -> list[nn.Parameter]:

@@ -18,7 +18,7 @@ OPTIONS = [
     {"block": "selective", "dt_max": 1.0},
     {"block": "selective", "bidirectional": True, "readout": "ends", "expand": 3},
     {"block": "selective", "residual": False, "mode": "fixed_point"},
-    {"n_repeats": 2},
+    {"n_repeats": 2, "final_norm": True},
     {"patch_size": 3},
     {"mode": "fixed_point"},
     {"mode": "sdn"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import LayerNorm
 
 from skspike import FrameEncoder, SpikingSSMClassifier
 from skspike.nn import BatchNorm1d
@@ -99,8 +100,9 @@ def test_slow_parameters_have_a_rate_of_their_own_and_no_decay():
 
 def test_blocks_that_are_passed_again():
     X, y = ragged()
-    model = fit(n_layers=2, n_repeats=3)
+    model = fit(n_layers=2, n_repeats=3, final_norm=True)
     assert len(model.model_.blocks) == 2
+    assert isinstance(model.model_.norm, LayerNorm)
     assert model.firing_rates_.shape == (6,)
     assert len(np.unique(model.firing_rates_)) > 2
     assert model.score(X, y) > 0.9

@@ -58,6 +58,7 @@ def test_every_parameter_has_a_constraint(kind):
         ("mode", "loop", "must be a str among"),
         ("surrogate", "arctan", "must be a str among"),
         ("norm_place", "nowhere", "must be a str among"),
+        ("final_norm", "yes", "must be an instance of 'bool'"),
         ("readout", "first", "must be a str among"),
         ("n_tokens", 0, "must be an int in the range"),
         ("patch_size", 0, "must be an int in the range"),

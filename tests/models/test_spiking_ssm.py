@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from skspike.models import SpikingSSM, SpikingSSMMatcher, create_model
+from skspike.models._spiking_ssm import pool
 from skspike.nn import S4D, BatchNorm1d
 
 T, N, K, WIDTH = 40, 3, 3, 4
@@ -206,6 +207,29 @@ def test_blocks_that_are_passed_again_have_the_same_weights(block):
         together = model(x, LENGTHS)
         ragged = torch.cat([together[:n, i : i + 1] for i, n in enumerate(LENGTHS)])
         assert largest(ragged - alone) < 1e-10
+
+
+@by_readout
+@by_block
+def test_a_final_norm_stands_before_what_is_read(block, readout):
+    plain = build(readout=readout, block=block, n_layers=2)
+    model, x = build(readout=readout, block=block, n_layers=2, final_norm=True), draw()
+    norm = nn.LayerNorm(WIDTH, dtype=torch.float64)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    model.norm.load_state_dict(norm.state_dict())
+    with torch.no_grad():
+        z = norm(plain.features(x))
+        assert torch.equal(model.features(x), z)
+        assert torch.equal(model(x), plain.decoder(pool(z, None, readout)))
+        assert largest(model(x) - plain(x)) > 0.01
+        whole = model(x) if readout == "steps" else model(x)[0]
+        streamed = stream(model, x, (3, 20, T - 23))
+        assert largest((streamed if readout == "steps" else streamed[-1]) - whole) < 1e-10
+        alone = [model(x[:n, i : i + 1]) for i, n in enumerate(LENGTHS)]
+        together = model(x, LENGTHS)
+        for i, expected in enumerate(alone):
+            assert largest(together[: len(expected), i : i + 1] - expected) < 1e-10
 
 
 @by_readout
