@@ -8,9 +8,9 @@ from torch import Tensor
 
 def gated_scan_reference(x: Tensor, gate: Tensor, state: Tensor, reverse: bool) -> Tensor:
     """Return the states after each step of `x`, (T, ...), from the one before, (...)."""
-    share, states = gate.sigmoid(), []
-    steps = range(len(x))
+    states, steps = [], range(len(x))
     for t in reversed(steps) if reverse else steps:
-        state = state + share[t] * (x[t] - state)
+        # the share of a step by itself: torch rounds it by where in an array it stands
+        state = state + gate[t].sigmoid() * (x[t] - state)
         states.append(state)
     return torch.stack(states[::-1] if reverse else states)
