@@ -55,7 +55,30 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve every step."""
-        return merge_steps(super().forward, x)
+        return merge_steps(self._convolve, x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """Convolve images (n_samples, channels, height, width)."""
+        if self._overruns() and x.device.type == "cpu":
+            rows, columns = self.stride
+            return nn.functional.conv2d(
+                x[..., ::rows, ::columns], self.weight, self.bias, groups=self.groups
+            )
+        return super().forward(x)
+
+    def _overruns(self) -> bool:
+        """Tell whether oneDNN may write past its workspace for the gradient of the weights.
+
+        It does for strided 1 x 1 kernels on less than a register of channels, in channels-last
+        order: issue 6035 of oneDNN, in 3.12 and before. Only every so many pixels count, so it is
+        given these.
+        """
+        return (
+            self.kernel_size == (1, 1)
+            and self.padding == (0, 0)
+            and self.stride != (1, 1)
+            and self.in_channels < 16
+        )
 
 
 class BatchNorm1d(nn.BatchNorm1d):
