@@ -46,6 +46,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,
+    "parallel": True,  # as many at a time as -j says
     "plot_gallery": True,
 }
 suppress_warnings = ["config.cache"]  # sphinx-gallery's settings cannot be pickled
