@@ -70,12 +70,12 @@ class Conv2d(nn.Conv2d):
         """Tell whether oneDNN may write past its workspace for the gradient of the weights.
 
         It does for strided 1 x 1 kernels on less than a register of channels, in channels-last
-        order: issue 6035 of oneDNN, in 3.12 and before. Only every so many pixels count, so it is
-        given these.
+        order: issue 6035 of oneDNN, seen in 3.12. It is spared the stride, and given the pixels
+        that such a kernel reads.
         """
         return (
             self.kernel_size == (1, 1)
-            and self.padding == (0, 0)
+            and self.padding in ((0, 0), "valid")
             and self.stride != (1, 1)
             and self.in_channels < 16
         )

@@ -68,9 +68,9 @@ def test_batch_norm_takes_its_statistics_over_time_and_batch_together(name, shap
 
 
 @pytest.mark.parametrize("n_channels", [2, 5, 8, 15, 16])
-@pytest.mark.parametrize("side", [7, 8])
-def test_strided_pointwise_convolutions_write_nothing_but_their_results(n_channels, side):
-    layer = steps.Conv2d(n_channels, 8, 1, 2).to(memory_format=torch.channels_last)
+@pytest.mark.parametrize(("side", "padding"), [(7, 0), (8, 0), (8, "valid")])
+def test_strided_pointwise_convolutions_write_nothing_but_their_results(n_channels, side, padding):
+    layer = steps.Conv2d(n_channels, 8, 1, 2, padding).to(memory_format=torch.channels_last)
     x = torch.randn(4, side, side, n_channels).permute(0, 3, 1, 2).unsqueeze(0)
     dy = torch.randn_like(layer(x))
     wanted = torch.einsum("tnohw,tnchw->oc", dy.double(), x[..., ::2, ::2].double())
