@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
 from ..kernels import linear_scan, ssm_conv, ssm_kernel
+from ._linear_states import FORMS, check_causal, check_channels, draw_logarithms
 from ._time import all_steps, own_steps
 
-FORMS = ("parallel", "recurrent")
 MIN_FREQUENCY = 1e-4  # of a mode beside a trainable input matrix, as published
 
 
@@ -88,8 +88,6 @@ class S4D(nn.Module):
         super().__init__()
         check_number("S4D", "n_channels", n_channels, 1, integer=True)
         check_number("S4D", "d_state", d_state, 2, integer=True)
-        check_number("S4D", "dt_min", dt_min, 0.0, math.inf, closed="neither")
-        check_number("S4D", "dt_max", dt_max, dt_min, math.inf, closed="left")
         if d_state % 2:
             raise ValueError(
                 f"The 'd_state' parameter of S4D must be even: states are pairs. Got {d_state} "
@@ -99,8 +97,8 @@ class S4D(nn.Module):
         self.n_channels = n_channels
         self.bidirectional = bidirectional
         self.backend = backend
-        low, high = math.log(dt_min), math.log(dt_max)
-        self.log_dt = nn.Parameter(low + (high - low) * torch.rand(n_channels))
+        log_dt = draw_logarithms("S4D", n_channels, dt_min=dt_min, dt_max=dt_max)
+        self.log_dt = nn.Parameter(log_dt)
         self.log_a_real = nn.Parameter(torch.full((n_channels, n_modes), math.log(0.5)))
         frequency = math.pi * torch.arange(n_modes).float().expand(n_channels, n_modes)
         self.a_imag = nn.Parameter(frequency.clamp(min=MIN_FREQUENCY if trainable_input else 0.0))
@@ -155,10 +153,7 @@ class S4D(nn.Module):
         ValueError
             If the model is bidirectional: it cannot answer before the end.
         """
-        if self.bidirectional:
-            raise ValueError(
-                "The 'bidirectional' parameter of S4D must be False to stream. Got True instead."
-            )
+        check_causal("S4D", self.bidirectional)
         check_channels("S4D", x, self.n_channels)
         a, c = self.discretize()
         y, state = linear_scan(x, a.exp(), c[0], state, backend=self.backend)
@@ -214,12 +209,3 @@ class S4D(nn.Module):
         """Show the size in the module's repr."""
         d_state = 2 * self.log_a_real.shape[1]
         return f"{self.n_channels}, d_state={d_state}, bidirectional={self.bidirectional}"
-
-
-def check_channels(owner: str, x: Tensor, n_channels: int) -> None:
-    """Raise unless there is a number for each step, sample and channel."""
-    if x.ndim != 3 or x.shape[2] != n_channels:
-        raise ValueError(
-            f"The input of {owner} must have shape (n_steps, n_samples, {n_channels}). "
-            f"Got {tuple(x.shape)} instead."
-        )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
 from ..kernels import gated_scan
-from ._s4d import FORMS, check_channels
+from ._linear_states import FORMS, check_causal, check_channels, draw_logarithms
 from ._sequence_block import SequenceBlock, State
 from ._spiking_ssm_neuron import SpikingSSMNeuron
 from ._time import all_steps, own_steps
@@ -93,8 +91,6 @@ class SelectiveSSM(nn.Module):
         owner = "SelectiveSSM"
         check_number(owner, "n_channels", n_channels, 1, integer=True)
         check_number(owner, "n_states", n_states, 1, integer=True)
-        check_number(owner, "dt_min", dt_min, 0.0, math.inf, closed="neither")
-        check_number(owner, "dt_max", dt_max, dt_min, math.inf, closed="left")
         self.n_channels, self.n_states = n_channels, n_states
         self.bidirectional = bidirectional
         self.backend = backend
@@ -105,8 +101,7 @@ class SelectiveSSM(nn.Module):
         self.c = nn.Parameter(torch.randn(directions, n_states))
         self.d = nn.Parameter(torch.randn(n_states))
         self.bias = nn.Parameter(torch.rand(n_states))
-        low, high = math.log(dt_min), math.log(dt_max)
-        dt = (low + (high - low) * torch.rand(directions * n_states)).exp()
+        dt = draw_logarithms(owner, directions * n_states, dt_min=dt_min, dt_max=dt_max).exp()
         with torch.no_grad():  # of which the softplus is dt
             self.gate.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
 
@@ -168,11 +163,7 @@ class SelectiveSSM(nn.Module):
         ValueError
             If the model is bidirectional: it cannot answer before the end.
         """
-        if self.bidirectional:
-            raise ValueError(
-                "The 'bidirectional' parameter of SelectiveSSM must be False to stream. Got True "
-                "instead."
-            )
+        check_causal("SelectiveSSM", self.bidirectional)
         check_channels("SelectiveSSM", x, self.n_channels)
         value, gate = self._read(x, last)
         h = gated_scan(value, gate, state, backend=self.backend)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from .._validation import check_number
 from ..kernels import linear_scan
+from ._linear_states import draw_logarithms
 
 GAIN = 0.05  # at first; of a token that has just been read
 FREQUENT = 0.001  # share of all tokens at which one counts half
@@ -71,11 +70,9 @@ class TokenMemory(nn.Module):
         owner = "TokenMemory"
         check_number(owner, "vocabulary_size", vocabulary_size, 1, integer=True)
         check_number(owner, "width", width, 1, integer=True)
-        check_number(owner, "rate_min", rate_min, 0.0, math.inf, closed="neither")
-        check_number(owner, "rate_max", rate_max, rate_min, math.inf, closed="left")
         self.backend = backend
-        low, high = math.log(rate_min), math.log(rate_max)
-        self.log_rate = nn.Parameter(low + (high - low) * torch.rand(width))
+        log_rate = draw_logarithms(owner, width, rate_min=rate_min, rate_max=rate_max)
+        self.log_rate = nn.Parameter(log_rate)
         self.gain = nn.Parameter(torch.full((width,), GAIN))
         self.weight = nn.Parameter(torch.zeros(vocabulary_size))
 
