@@ -31,7 +31,10 @@ from ._net import SpikingNet
 from ._precision import PRECISIONS, resolve_precision
 from ._rows import content_order, mean_one, repeat_rows
 
-__all__ = ["SampleFirst", "SpikingEstimator"]
+__all__ = ["SURROGATES", "SampleFirst", "SpikingEstimator"]
+
+# of the derivatives that kernels have for a spike, those that estimators offer
+SURROGATES = StrOptions({"atan", "sigmoid", "unit_sigmoid", "triangle", "rectangle", "dspike"})
 
 _OPTIMIZERS = {
     "adam": (torch.optim.Adam, {"fused": True}),

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 from .._sklearn import Interval, StrOptions
+from ._base import SURROGATES
 
 _SHARED = (
     "bidirectional", "dt_min", "dt_max", "norm", "norm_place", "dropout", "mode", "decay",
@@ -14,10 +15,8 @@ _SHARED = (
 )  # fmt: skip
 _OWN = {"s4d": ("d_state", "trainable_input"), "selective": ("expand", "residual", "gated")}
 
-_SURROGATES = {"atan", "sigmoid", "unit_sigmoid", "triangle", "rectangle", "dspike"}
-
 BLOCK_CONSTRAINTS: dict = {
-    "surrogate": [StrOptions(_SURROGATES)],
+    "surrogate": [SURROGATES],
     "block": [StrOptions(set(_OWN))],
     "d_state": [Interval(Integral, 2, None, closed="left")],
     "expand": [Interval(Integral, 1, None, closed="left")],

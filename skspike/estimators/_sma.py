@@ -8,6 +8,7 @@ import torch
 
 from .._sklearn import Interval, StrOptions
 from ..models import create_model
+from ._base import SURROGATES
 from ._classifier import SpikingClassifier
 
 __all__ = ["SMAClassifier"]
@@ -54,7 +55,8 @@ class SMAClassifier(SpikingClassifier):
         Membrane time constant in steps, greater than 1; ``"plif"`` starts from it.
     threshold : float, default=1.0
         Membrane potential at and above which a neuron fires.
-    surrogate : {"atan", "sigmoid", "triangle", "rectangle", "dspike"}, default="atan"
+    surrogate : {"atan", "sigmoid", "unit_sigmoid", "triangle", "rectangle", "dspike"}, \
+            default="atan"
         Stands for the derivative of the spike in the backward pass.
     n_steps : int, default=10
         Number of steps where X has no time axis: tables and images are shown as constant current
@@ -222,7 +224,7 @@ class SMAClassifier(SpikingClassifier):
         "neuron": [StrOptions({"if", "lif", "plif"})],
         "tau": [Interval(Real, 1, None, closed="neither")],
         "threshold": [Interval(Real, 0, None, closed="neither")],
-        "surrogate": [StrOptions({"atan", "sigmoid", "triangle", "rectangle", "dspike"})],
+        "surrogate": [SURROGATES],
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from skspike import SMAClassifier
+from skspike.estimators._base import SURROGATES
 from skspike.models import create_model
 from tests.estimators.common import quick, samples
 
@@ -90,6 +91,17 @@ def test_every_network_parameter_reaches_the_network(monkeypatch):
     assert got == asked | of_images | shape
     SMAClassifier(max_epochs=1, n_steps=2, **asked, **of_images).fit(*samples("table"))
     assert got == asked | {"name": "sma_mlp", "n_classes": 2, "n_steps": 2, "in_channels": 6}
+
+
+def test_every_surrogate_trains_another_network():
+    X, y = samples("table")
+    outputs = [
+        quick(surrogate=surrogate, backend="reference").fit(X, y).predict_proba(X)
+        for surrogate in sorted(SURROGATES.options)
+    ]
+    assert len(outputs) == 6
+    assert np.isfinite(outputs).all()
+    assert len(np.unique(outputs, axis=0)) == len(outputs)
 
 
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy", "tet"])
